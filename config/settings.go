@@ -1,0 +1,47 @@
+package config
+
+// Settings are the values in force.
+type Settings struct {
+	Runtime string // local or modal
+	Modal   Modal
+
+	BundleMaxMB int // 0: 30 for modal, none for local
+	UploadMaxMB int
+
+	ReturnMode  string // edits, disk or branch
+	ReturnMaxMB int
+
+	Setup   []string            // commands that run once per session
+	Include []string            // patterns of ignored files that go up all the same
+	Exclude []string            // patterns of files that stay
+	Share   map[string][]string // language → folders lent to the sandbox
+	History string              // none, full or shallow:N
+
+	LocalNetwork   string // on or none
+	LocalIsolation string // auto, bubblewrap, landlock or none
+
+	Runners []Runner // the user's own, which come before the built-in ones
+}
+
+// Modal is what the Modal runtime can be told. Zero values are Modal's own defaults.
+type Modal struct {
+	PythonPath, CLI, AppName, Image   string
+	SandboxTimeoutSeconds             int
+	DeleteOnClose                     bool
+	CPU                               float64
+	MemoryMB                          int
+	GPU, Region, Environment, Network string
+	Secrets, Volumes                  []string
+	Env                               map[string]string
+	IdleTimeoutSeconds                int
+}
+
+// Runner says how a kind of file is run. In Run and Test, {file} is the file's path
+// from the folder where commands start, {dir} its folder, {name} a test's name; each
+// is put in as one quoted word.
+type Runner struct {
+	Language string // LSP language id; "" matches any
+	Files    string // glob on the file's name; "" matches any
+	Run      string
+	Test     string
+}
