@@ -1,0 +1,26 @@
+package tree
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// openBeneath opens the folder dir below root; ELOOP or ENOTDIR when a component is
+// a link.
+func openBeneath(root int, dir string) (int, error) { return walkBeneath(root, dir) }
+
+// renameNew renames within dir, failing with EEXIST if something is at to.
+func renameNew(dir int, from, to string) error {
+	return unix.RenameatxNp(dir, from, dir, to, unix.RENAME_EXCL)
+}
+
+// exchange swaps two names within dir. errors.ErrUnsupported where the file system
+// cannot.
+func exchange(dir int, a, b string) error {
+	err := unix.RenameatxNp(dir, a, dir, b, unix.RENAME_SWAP)
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) {
+		return errors.ErrUnsupported
+	}
+	return err
+}
