@@ -1,0 +1,168 @@
+package workspace
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"glue-lsp/internal/tree"
+)
+
+// step is one write with what is needed to take it back.
+type step struct {
+	Write
+	format tree.Format
+	there  bool          // the path holds New already
+	kept   *tree.Content // what the path held, nil when nothing
+	perm   fs.FileMode   // of a file that the path held
+}
+
+// journal carries out steps and can take them back.
+type journal struct {
+	root *tree.Root
+	dir  string
+	all  []*step // whose kept content must be closed
+	done []*step // in order
+}
+
+// keep checks that a step's path holds what is expected, and keeps it aside: small
+// content in memory, larger in a temporary file without a name.
+func (j *journal) keep(s *step) error {
+	found, err := j.root.Lookup(s.Path, s.format)
+	if err != nil {
+		return err
+	}
+	if found.Same(s.New) {
+		s.there = true
+		return nil
+	}
+	if !found.Same(s.Expect) {
+		return &tree.ChangedError{Path: s.Path, Found: found}
+	}
+	if !found.Exists() {
+		return nil
+	}
+	if s.kept, err = j.root.Content(s.Path, s.format); err != nil {
+		return err
+	}
+	j.all = append(j.all, s)
+	if now := s.kept.Entry(); !now.Same(s.Expect) {
+		return &tree.ChangedError{Path: s.Path, Found: now}
+	}
+	if s.Expect.Mode != tree.Symlink {
+		s.perm = j.permissions(s.Path)
+	}
+	return nil
+}
+
+// do carries out one step.
+func (j *journal) do(s *step) error {
+	if !s.New.Exists() {
+		if err := j.root.Remove(s.Path, s.Expect, s.format); err != nil {
+			return err
+		}
+		j.done = append(j.done, s)
+		return nil
+	}
+	content, done, err := s.content()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := j.root.Write(s.Path, s.Expect, s.New.Mode, content, s.format); err != nil {
+		return err
+	}
+	j.done = append(j.done, s)
+	if s.New.Size <= maxWhole {
+		return nil
+	}
+	found, err := j.root.Lookup(s.Path, s.format)
+	if err != nil {
+		return err
+	}
+	if !found.Same(s.New) {
+		s.New = found // what undoing will find
+		return errWrongContent
+	}
+	return nil
+}
+
+// claim counts a step that failed as done if it did change its path all the same.
+func (j *journal) claim(s *step) {
+	if len(j.done) > 0 && j.done[len(j.done)-1] == s {
+		return
+	}
+	found, err := j.root.Lookup(s.Path, s.format)
+	if err == nil && found.Same(s.New) && !s.New.Same(s.Expect) {
+		j.done = append(j.done, s)
+	}
+}
+
+// undo takes back what was done, last first, and reports it together with the failure.
+func (j *journal) undo(path string, err error) *ApplyError {
+	report := &ApplyError{Failed: map[string]error{path: err}, Lost: map[string]error{}}
+	for _, s := range slices.Backward(j.done) {
+		if err := j.takeBack(s); err != nil {
+			report.Lost[s.Path] = err
+			continue
+		}
+		report.Undone = append(report.Undone, s.Path)
+	}
+	if err := j.root.Sync(); err != nil && len(report.Undone) > 0 && !errors.Is(err, fs.ErrNotExist) {
+		report.Lost[path] = err
+	}
+	return report
+}
+
+func (j *journal) takeBack(s *step) error {
+	if s.kept == nil {
+		return j.root.Remove(s.Path, s.New, s.format)
+	}
+	if err := j.root.Write(s.Path, s.New, s.Expect.Mode, s.kept.Reader(), s.format); err != nil {
+		return err
+	}
+	if isLink(s.Expect) || s.New.Exists() && !isLink(s.New) {
+		return nil // what replaces a file keeps its permissions
+	}
+	return j.restore(s.Path, s.perm)
+}
+
+// permissions and restore go through os.Root, which stays inside; a file that was
+// private must not come back readable by others.
+func (j *journal) permissions(path string) fs.FileMode {
+	root, err := os.OpenRoot(j.dir)
+	if err != nil {
+		return 0
+	}
+	defer root.Close() //nolint:errcheck // only looked at
+	info, err := root.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Mode().Perm()
+}
+
+func (j *journal) restore(path string, perm fs.FileMode) error {
+	if perm == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(j.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	return root.Chmod(path, perm)
+}
+
+func (j *journal) close() {
+	for _, s := range j.all {
+		_ = s.kept.Close()
+	}
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,409 @@
+package workspace
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"glue-lsp/internal/git"
+	"glue-lsp/internal/tree"
+)
+
+// filePatch is one file's part of a patch.
+type filePatch struct {
+	head []byte // from "diff --git" up to the content
+	body []byte // hunks or a binary patch, empty for none
+	text bool   // the body is hunks
+}
+
+// rawPath is what a message does to one path.
+type rawPath struct {
+	path     string
+	old, new tree.Entry
+}
+
+// render makes the text of every message that fits, and verifies them.
+func (b *mboxBuilder) render(ctx context.Context) error {
+	blobs, err := b.s.Repo.Blobs(ctx)
+	if err != nil {
+		return err
+	}
+	defer blobs.Close() //nolint:errcheck // only read
+	for {
+		fits, err := b.diff(ctx, blobs)
+		if err != nil {
+			return err
+		}
+		failed, err := b.verify(ctx, b.messages[:fits])
+		if err != nil {
+			return err
+		}
+		if failed < 0 {
+			b.meta.Commits, b.meta.Verified = fits, true
+			break
+		}
+		if !b.fallBack(failed) {
+			b.meta.Commits = fits
+			b.warn("git apply does not make the sandbox's tree of the mbox; the bundle holds it")
+			break
+		}
+	}
+	if b.meta.Truncated = b.meta.Commits < len(b.messages); b.meta.Truncated {
+		b.warn("the mbox was cut at %d bytes, after %d of %d messages; runtime.bundle holds everything", b.r.MaxBytes, b.meta.Commits, len(b.messages))
+	}
+	for _, m := range b.messages {
+		b.meta.Folded = append(b.meta.Folded, m.folded...)
+	}
+	b.meta.Messages = nil
+	for _, m := range b.messages[:b.meta.Commits] {
+		if _, lost := letterOf(m.commit, b.meta.CapturedAt); lost != nil {
+			b.meta.Messages = append(b.meta.Messages, *lost)
+		}
+	}
+	return nil
+}
+
+// fallBack writes a message that failed its check as binary patches only, or, when it
+// is so already, folds it into the next. It is false when there is nothing left to do.
+func (b *mboxBuilder) fallBack(i int) bool {
+	m := b.messages[i]
+	switch {
+	case !m.binary:
+		m.binary = true
+		return true
+	case i+1 == len(b.messages):
+		return false
+	}
+	next := b.messages[i+1]
+	next.from = m.from
+	next.folded = append(append(m.folded, m.commit.id), next.folded...)
+	b.messages = append(b.messages[:i], b.messages[i+1:]...)
+	return true
+}
+
+// diff makes the patches of all messages by one command, and their texts. It gives
+// how many messages fit.
+func (b *mboxBuilder) diff(ctx context.Context, blobs *git.Blobs) (int, error) {
+	var in strings.Builder
+	for _, m := range b.messages {
+		fmt.Fprintf(&in, "%s %s\n", m.from, m.to)
+		m.patch, m.paths = nil, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		args := diffTree("--stdin", "--raw", "-p", "--binary", "--full-index", "--no-abbrev")
+		err := b.s.Repo.Run(ctx, git.Cmd{Args: args, Stdin: strings.NewReader(in.String()), Stdout: w})
+		w.CloseWithError(err)
+		ended <- err
+	}()
+	fits, err := b.parse(ctx, &patchReader{in: bufio.NewReaderSize(r, 1<<16)}, blobs)
+	r.CloseWithError(errFull)
+	if errors.Is(err, errFull) {
+		cancel()
+		<-ended
+		return fits, nil
+	}
+	return fits, errors.Join(err, <-ended)
+}
+
+func (b *mboxBuilder) parse(ctx context.Context, p *patchReader, blobs *git.Blobs) (int, error) {
+	room := b.r.MaxBytes
+	if err := p.next(); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	for i, m := range b.messages {
+		if string(p.line) != m.from+" "+m.to+"\n" {
+			return i, fmt.Errorf("git diff-tree answered %q for the trees %s and %s", p.line, m.from, m.to)
+		}
+		p.left = room
+		if err := p.message(m); err != nil {
+			return i, err
+		}
+		if err := b.exact(m, blobs); err != nil {
+			return i, err
+		}
+		if len(m.patch) == 0 {
+			if err := b.nothing(ctx, m, blobs); err != nil {
+				return i, err
+			}
+		}
+		m.text = b.compose(m)
+		if room -= int64(len(m.text)); room < 0 {
+			return i, errFull
+		}
+	}
+	return len(b.messages), nil
+}
+
+// patchReader reads what `diff-tree --stdin --raw -p` prints.
+type patchReader struct {
+	in   *bufio.Reader
+	line []byte // the current one, with its end; empty at the end of the input
+	left int64  // bytes that the message may still have
+}
+
+func (p *patchReader) next() error {
+	line, err := p.in.ReadBytes('\n')
+	p.line = line
+	if len(line) > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return err
+}
+
+// message reads one message up to the next line of two trees.
+func (p *patchReader) message(m *mboxMessage) error {
+	for {
+		err := p.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if p.left -= int64(len(p.line)); p.left < 0 {
+			return errFull
+		}
+		switch {
+		case len(m.patch) == 0 && p.line[0] == ':':
+			path, err := parseRaw(p.line)
+			if err != nil {
+				return err
+			}
+			m.paths = append(m.paths, path...)
+		case bytes.HasPrefix(p.line, []byte("diff --git ")):
+			m.patch = append(m.patch, filePatch{head: bytes.Clone(p.line)})
+		case treePair(p.line):
+			return nil
+		case len(m.patch) == 0: // the empty line after the raw part
+		default:
+			m.patch[len(m.patch)-1].add(p.line)
+		}
+	}
+}
+
+// treePair recognises the line that begins a message. No line of a patch is like it:
+// those of hunks begin with a mark, and those of binary patches hold no space.
+func treePair(line []byte) bool {
+	a, b, ok := bytes.Cut(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
+	return ok && len(a) == len(b) && (len(a) == 40 || len(a) == 64) && isHex(a) && isHex(b)
+}
+
+func isHex(s []byte) bool {
+	for _, c := range s {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *filePatch) add(line []byte) {
+	if f.body == nil {
+		switch {
+		case bytes.HasPrefix(line, []byte("--- ")):
+			f.text = true
+		case !bytes.HasPrefix(line, []byte("GIT binary patch")):
+			f.head = append(f.head, line...)
+			return
+		}
+	}
+	f.body = append(f.body, line...)
+}
+
+// exact writes files as binary patches where text would not arrive byte for byte:
+// mail programs, and git am by default, take a CR at the end of a line away.
+func (b *mboxBuilder) exact(m *mboxMessage, blobs *git.Blobs) error {
+	for i := range m.patch {
+		f := &m.patch[i]
+		if !f.text || !m.binary && bytes.IndexByte(f.body, '\r') < 0 && bytes.IndexByte(f.body, 0) < 0 {
+			continue
+		}
+		from, to, err := f.blobs()
+		if err != nil {
+			return err
+		}
+		if f.body, err = binaryPatch(blobs, from, to); err != nil {
+			return err
+		}
+		f.text = false
+	}
+	return nil
+}
+
+// blobs reads the "index" line of a file's head; "" is no blob.
+func (f *filePatch) blobs() (from, to string, err error) {
+	for line := range bytes.Lines(f.head) {
+		rest, ok := bytes.CutPrefix(line, []byte("index "))
+		if !ok {
+			continue
+		}
+		pair, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte{' '})
+		a, b, ok := bytes.Cut(pair, []byte(".."))
+		if ok && isHex(a) && isHex(b) {
+			return someBlob(a), someBlob(b), nil
+		}
+	}
+	return "", "", fmt.Errorf("git printed no blobs for %q", f.head)
+}
+
+func someBlob(hash []byte) string {
+	if len(bytes.Trim(hash, "0")) == 0 {
+		return ""
+	}
+	return string(hash)
+}
+
+// nothing gives the message of an empty commit a patch that replaces a file by
+// itself: plain git am stops at a message without a patch.
+func (b *mboxBuilder) nothing(ctx context.Context, m *mboxMessage, blobs *git.Blobs) error {
+	entries, err := b.s.Repo.ReadTree(ctx, m.to)
+	if err != nil {
+		return err
+	}
+	var least tree.Entry
+	for _, e := range entries {
+		if (e.Mode == tree.Regular || e.Mode == tree.Executable) && e.Size > 0 && (least.Path == "" || e.Size < least.Size) && plainPath(e.Path) {
+			least = e
+		}
+	}
+	if least.Path == "" {
+		return nil
+	}
+	body, err := binaryPatch(blobs, least.Hash, least.Hash)
+	if err != nil {
+		return err
+	}
+	head := fmt.Sprintf("diff --git a/%s b/%s\nindex %s..%s %06o\n", least.Path, least.Path, least.Hash, least.Hash, uint32(least.Mode))
+	m.patch = []filePatch{{head: []byte(head), body: body}}
+	m.paths = []rawPath{{path: least.Path, old: least, new: least}}
+	return nil
+}
+
+// plainPath reports whether a path stands in a patch as it is.
+func plainPath(path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// binaryPatch writes what git calls a "GIT binary patch": both contents whole,
+// deflated, in base 85 (emit_binary_diff of git's diff.c, base85.c).
+func binaryPatch(blobs *git.Blobs, from, to string) ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteString("GIT binary patch\n")
+	for _, hash := range []string{to, from} {
+		var content []byte
+		if hash != "" {
+			var err error
+			if content, err = blobs.Get(hash, -1); err != nil {
+				return nil, err
+			}
+		}
+		fmt.Fprintf(&out, "literal %d\n", len(content))
+		var deflated bytes.Buffer
+		z := zlib.NewWriter(&deflated)
+		z.Write(content) //nolint:errcheck // a buffer never fails
+		if err := z.Close(); err != nil {
+			return nil, err
+		}
+		base85Lines(&out, deflated.Bytes())
+		out.WriteByte('\n')
+	}
+	return out.Bytes(), nil
+}
+
+const base85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+
+// base85Lines writes up to 52 bytes on a line, behind a letter for their number.
+func base85Lines(out *bytes.Buffer, b []byte) {
+	for len(b) > 0 {
+		line := b[:min(52, len(b))]
+		b = b[len(line):]
+		if n := byte(len(line)); n <= 26 {
+			out.WriteByte('A' + n - 1)
+		} else {
+			out.WriteByte('a' + n - 27)
+		}
+		for len(line) > 0 {
+			var four [4]byte
+			line = line[copy(four[:], line):]
+			var five [5]byte
+			v := binary.BigEndian.Uint32(four[:])
+			for i := 4; i >= 0; i-- {
+				five[i] = base85[v%85]
+				v /= 85
+			}
+			out.Write(five[:])
+		}
+		out.WriteByte('\n')
+	}
+}
+
+// compose puts a message together.
+func (b *mboxBuilder) compose(m *mboxMessage) []byte {
+	id := b.final
+	if m.commit != nil {
+		id = m.commit.id
+	}
+	l, _ := letterOf(m.commit, b.meta.CapturedAt)
+	var w bytes.Buffer
+	l.write(&w, id)
+	m.start = w.Len()
+	for _, f := range m.patch {
+		w.Write(f.head)
+		w.Write(f.body)
+	}
+	w.WriteString("-- \nglue-lsp\n\n")
+	return w.Bytes()
+}
+
+// parseRaw reads a line of raw output (git-diff-tree(1), RAW OUTPUT FORMAT): a path
+// that goes, comes or changes, or both paths of a rename.
+func parseRaw(line []byte) ([]rawPath, error) {
+	head, names, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), "\t")
+	fields := strings.Fields(strings.TrimPrefix(head, ":"))
+	if !ok || len(fields) != 5 {
+		return nil, fmt.Errorf("git diff-tree answered %q", line)
+	}
+	var sides [2]tree.Entry
+	for i := range sides {
+		mode, err := strconv.ParseUint(fields[i], 8, 32)
+		if err != nil {
+			return nil, fmt.Errorf("git diff-tree answered %q", line)
+		}
+		if mode != 0 {
+			sides[i] = tree.Entry{Mode: tree.Mode(mode), Hash: fields[i+2]}
+		}
+	}
+	first, second, two := strings.Cut(names, "\t")
+	first = unquotePath(first)
+	if !two {
+		return []rawPath{{path: first, old: sides[0], new: sides[1]}}, nil
+	}
+	return []rawPath{{path: first, old: sides[0]}, {path: unquotePath(second), new: sides[1]}}, nil
+}
+
+// unquotePath undoes git's C-style quoting (core.quotePath in git-config(1)).
+func unquotePath(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	if plain, err := strconv.Unquote(s); err == nil {
+		return plain
+	}
+	return s
+}

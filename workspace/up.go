@@ -1,0 +1,267 @@
+package workspace
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"glue-lsp/internal/git"
+	"glue-lsp/internal/tree"
+)
+
+// Conflict is a path that host and sandbox changed differently. Kind is content,
+// addAdd, modifyDelete, rename, binary or type; Detail is for people.
+type Conflict struct {
+	Path   string `json:"path"`
+	Kind   string `json:"kind"`
+	Detail string `json:"detail"`
+}
+
+// Up is what one sync sends into the sandbox.
+type Up struct {
+	Writes    []UpWrite // removals first, so that folders and files can take each other's place
+	Conflicts []Conflict
+	Deletes   int  // how many files it removes
+	Mass      bool // see [massDelete]
+}
+
+// UpWrite is one path of an [Up]. When New is the Same as Expect, there is nothing to
+// write: both sides came to hold alike, or the host's change is in the sandbox's
+// content already, and only what is agreed moves.
+type UpWrite struct {
+	Expect tree.Entry // what the sandbox holds now
+	New    tree.Entry // what it will hold; the content is in the store
+	Host   tree.Entry // what the host holds, which becomes agreed once New was written
+}
+
+// PlanUp merges the host's tree towards the sandbox's (base agreed, ours host). A
+// path on which they conflict is named and left out of the writes. Applying the
+// writes, and advancing agreed by each write's Host, makes the next plan empty but
+// for the conflicts.
+func (s *Store) PlanUp(ctx context.Context, agreed, host, theirs string) (*Up, error) {
+	const op = "plan the sync"
+	if host == agreed {
+		return &Up{}, nil
+	}
+	mine, err := s.changes(ctx, agreed, host)
+	if err != nil {
+		return nil, storeError(op, s.Repo.Dir, err)
+	}
+	var sandbox sides
+	if theirs != agreed {
+		if sandbox, err = s.changes(ctx, agreed, theirs); err != nil {
+			return nil, storeError(op, s.Repo.Dir, err)
+		}
+	}
+
+	up := &Up{}
+	if mine.apart(sandbox) {
+		for path, c := range mine {
+			up.add(UpWrite{Expect: at(path, c.Old), New: at(path, c.New), Host: at(path, c.New)})
+		}
+	} else if err := s.mergeUp(ctx, up, mine, sandbox, agreed, host, theirs); err != nil {
+		return nil, storeError(op, s.Repo.Dir, err)
+	}
+	return up, s.finish(ctx, up, agreed)
+}
+
+// mergeUp lets git merge what both sides changed.
+func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, agreed, host, theirs string) error {
+	merged, err := s.Repo.Merge(ctx, agreed, host, theirs)
+	if err != nil {
+		return err
+	}
+	// What the merge makes of the sandbox's tree, and every path that the host changed.
+	send, err := s.changes(ctx, theirs, merged.Tree)
+	if err != nil {
+		return err
+	}
+	for path, c := range mine {
+		if _, ok := send[path]; ok {
+			continue
+		}
+		now := c.Old
+		if o, ok := sandbox[path]; ok {
+			now = o.New
+		}
+		send[path] = git.DiffEntry{Old: now, New: now}
+	}
+	conflicts := conflictSet{}
+	for _, c := range merged.Conflicts {
+		for _, path := range c.Paths {
+			conflicts.add(path, c.Kind, c.Detail)
+		}
+	}
+	for path, c := range send {
+		other, changed := sandbox[path]
+		if _, ok := mine[path]; !ok && changed && other.New.Exists() && !c.New.Exists() {
+			// Whatever the merge says: what only the sandbox changed stays.
+			conflicts.add(path, git.ConflictType, "the host has something else in its way")
+		}
+	}
+	conflicts.spread(send)
+	for path, c := range send {
+		if _, ok := conflicts[path]; ok {
+			continue
+		}
+		own, ok := mine[path]
+		if !ok { // a file that git moved the host's change to
+			own.New = c.Old
+			if o, ok := sandbox[path]; ok {
+				own.New = o.Old
+			}
+		}
+		up.add(UpWrite{Expect: at(path, c.Old), New: at(path, c.New), Host: at(path, own.New)})
+	}
+	up.Conflicts = slices.Collect(maps.Values(conflicts))
+	return nil
+}
+
+// conflictSet holds one conflict for each path.
+type conflictSet map[string]Conflict
+
+func (s conflictSet) add(path, kind, detail string) {
+	if _, ok := s[path]; !ok {
+		s[path] = Conflict{Path: path, Kind: kind, Detail: detail}
+	}
+}
+
+// spread makes conflicts of the changes above and below a conflict's path: a file
+// and a folder of one name cannot both be agreed on, so to advance the one would
+// forget the other.
+func (s conflictSet) spread(send sides) {
+	for found := true; found; {
+		found = false
+		for path := range send {
+			if _, ok := s[path]; ok {
+				continue
+			}
+			for other := range s {
+				if strings.HasPrefix(path, other+"/") || strings.HasPrefix(other, path+"/") {
+					s.add(path, git.ConflictType, "a file and a folder of this name meet: "+other+" is in conflict")
+					found = true
+					break
+				}
+			}
+		}
+	}
+}
+
+// finish sorts a plan and judges its deletions.
+func (s *Store) finish(ctx context.Context, up *Up, agreed string) error {
+	slices.SortFunc(up.Writes, func(a, b UpWrite) int { return removalsFirst(a.New, b.New) })
+	slices.SortFunc(up.Conflicts, func(a, b Conflict) int { return cmp.Compare(a.Path, b.Path) })
+	if up.Deletes <= massFloor {
+		return nil
+	}
+	files, err := s.Repo.ReadTree(ctx, agreed)
+	if err != nil {
+		return storeError("plan the sync", s.Repo.Dir, err)
+	}
+	up.Mass = massDelete(up.Deletes, len(files))
+	return nil
+}
+
+func (u *Up) add(w UpWrite) {
+	if w.Expect.Exists() && !w.New.Exists() {
+		u.Deletes++
+	}
+	u.Writes = append(u.Writes, w)
+}
+
+// Advance moves the agreed tree to what the entries say (Absent removes a path),
+// records it durably in the store and gives its id. Contents must be in the store.
+func (s *Store) Advance(ctx context.Context, agreed string, entries []tree.Entry) (string, error) {
+	const op = "record what both sides agreed on"
+	if len(entries) == 0 {
+		return agreed, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changes := make([]git.Change, len(entries))
+	for i, e := range entries {
+		changes[i] = git.Change{Entry: e}
+	}
+	slices.SortFunc(changes, func(a, b git.Change) int { return removalsFirst(a.Entry, b.Entry) })
+	id, err := s.Repo.Update(ctx, agreed, changes)
+	if err != nil {
+		return "", storeError(op, s.Repo.Dir, err)
+	}
+	if id == agreed {
+		return id, nil
+	}
+	if _, err := s.keep(ctx, refAgreed, id, "What both sides agreed on\n"); err != nil {
+		return "", storeError(op, s.Repo.Dir, err)
+	}
+	return id, nil
+}
+
+// sides is what differs between two trees, by path, renames as a deletion and an
+// addition.
+type sides map[string]git.DiffEntry
+
+func (s *Store) changes(ctx context.Context, from, to string) (sides, error) {
+	diff, err := s.Repo.Diff(ctx, from, to, false)
+	if err != nil {
+		return nil, err
+	}
+	out := make(sides, len(diff))
+	for _, d := range diff {
+		path := d.New.Path
+		if !d.New.Exists() {
+			path = d.Old.Path
+		}
+		out[path] = d
+	}
+	return out, nil
+}
+
+// apart reports whether two sets of changes touch different paths, so that merging
+// them needs no look at any content: none is in both, and none makes a file where the
+// other needs a folder.
+func (a sides) apart(b sides) bool {
+	small, large := a, b
+	if len(b) < len(a) {
+		small, large = b, a
+	}
+	for path := range small {
+		if _, both := large[path]; both {
+			return false
+		}
+	}
+	return !a.blocks(b) && !b.blocks(a)
+}
+
+// blocks reports whether a file of a lies where b needs a folder.
+func (a sides) blocks(b sides) bool {
+	for path, c := range b {
+		if !c.New.Exists() {
+			continue
+		}
+		for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+			if over, ok := a[path[:i]]; ok && over.New.Exists() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// removalsFirst orders entries: those that are gone, then by path.
+func removalsFirst(a, b tree.Entry) int {
+	if a.Exists() != b.Exists() {
+		if b.Exists() {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(a.Path, b.Path)
+}
+
+// at gives an entry its path; a missing one has none.
+func at(path string, e tree.Entry) tree.Entry {
+	e.Path = path
+	return e
+}
