@@ -1,0 +1,219 @@
+package agent
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Word is the first argument that makes a program the agent.
+const Word = "agent"
+
+// IsAgent reports whether a program was started to be the agent. A program that
+// offers it asks this first and calls Main with what follows the word:
+//
+//	if agent.IsAgent(os.Args) {
+//		os.Exit(agent.Main(os.Args[2:], os.Stdin, os.Stdout))
+//	}
+func IsAgent(argv []string) bool { return len(argv) > 1 && argv[1] == Word }
+
+// Args are the arguments with which a program that asks IsAgent becomes the agent of
+// a sandbox, its first stream being standard input and output.
+type Args struct {
+	Root   string        // of the workspace
+	Cwd    string        // where commands start; default Root
+	Socket string        // further streams are taken here; "" is none
+	Grace  time.Duration // without a client, before the agent ends; zero is the default of 5 minutes
+	Life   time.Duration // after which the agent ends in any case; zero is never
+	// NoLogin leaves the login shell out.
+	NoLogin bool
+}
+
+// List gives the arguments, the word first.
+func (a Args) List() []string {
+	list := []string{Word, "serve", "--root", a.Root}
+	if a.Cwd != "" {
+		list = append(list, "--cwd", a.Cwd)
+	}
+	if a.Socket != "" {
+		list = append(list, "--socket", a.Socket)
+	}
+	if a.Grace != 0 {
+		list = append(list, "--grace", a.Grace.String())
+	}
+	if a.Life != 0 {
+		list = append(list, "--life", a.Life.String())
+	}
+	if a.NoLogin {
+		list = append(list, "--login=false")
+	}
+	return list
+}
+
+const usage = `usage: agent COMMAND
+  serve  --root DIR [--cwd DIR] [--socket PATH] [--grace DURATION]
+         be the agent; standard input and output are the first stream
+  daemon --root DIR --socket PATH …   be the agent, without a first stream
+  attach --socket PATH                join standard input and output to an agent
+  environ                             write the environment to descriptor 3
+`
+
+// Main is the agent's program; its result is the exit status. It is meant for a
+// process of its own: it takes over signals and the process's children.
+func Main(args []string, stdin io.Reader, stdout io.Writer) int {
+	if len(args) > 0 && args[0] == Word {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return 2
+	}
+	var err error
+	switch args[0] {
+	case "serve", "daemon":
+		err = runDaemon(args[0], args[1:], stdin, stdout)
+	case "attach":
+		err = runAttach(args[1:], stdin, stdout)
+	case "environ":
+		err = writeEnviron(os.NewFile(3, "environment"), os.Environ())
+	default:
+		fmt.Fprint(os.Stderr, usage)
+		return 2
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 2
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "agent %s: %v\n", args[0], err)
+		return 1
+	}
+	return 0
+}
+
+func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) error {
+	set := flag.NewFlagSet("agent "+name, flag.ContinueOnError)
+	root := set.String("root", "", "the workspace's root")
+	cwd := set.String("cwd", "", "where commands start (default: the root)")
+	socket := set.String("socket", "", "take streams on this unix socket")
+	grace := set.Duration("grace", defaultGrace, "end after so long without a client; 0 is never")
+	life := set.Duration("life", 0, "end after so long in any case; 0 is never")
+	login := set.Bool("login", true, "give commands a login shell's environment")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if set.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", set.Arg(0))
+	}
+	if !strings.HasPrefix(*root, "/") {
+		return fmt.Errorf("--root must be an absolute path, not %q", *root)
+	}
+	if name == "daemon" && *socket == "" {
+		return errors.New("--socket is missing")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	// Notify, not Ignore: an ignored signal would stay ignored in every command.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+	if err := becomeReaper(); err != nil {
+		return err
+	}
+	var listener net.Listener
+	if *socket != "" {
+		if listener, err = listen(*socket); err != nil {
+			return err
+		}
+		defer listener.Close()
+	}
+	d, err := newDaemon(config{
+		root: *root, cwd: *cwd, grace: *grace, idle: defaultIdle, env: os.Environ(), self: []string{self, Word}, login: *login, own: true,
+		log: func(format string, a ...any) { fmt.Fprintf(os.Stderr, "agent: "+format+"\n", a...) },
+	})
+	if err != nil {
+		return err
+	}
+	if *life > 0 {
+		cap := time.AfterFunc(*life, d.shutdown)
+		defer cap.Stop()
+	}
+	go d.execs.reapOrphans()
+	go func() {
+		for s := range signals {
+			if s == syscall.SIGTERM {
+				d.shutdown()
+			}
+		}
+	}()
+	if listener != nil {
+		go d.listen(listener)
+	}
+	if name == "serve" {
+		rw, err := stdio2stream(stdin, stdout)
+		if err != nil {
+			return err
+		}
+		go func() {
+			if err := d.serve(rw); err != nil && !errors.Is(err, io.EOF) && d.ctx.Err() == nil {
+				d.cfg.log("standard input and output: %v", err)
+			}
+		}()
+	}
+	d.wait()
+	return nil
+}
+
+// listen takes clients until the agent ends.
+func (d *daemon) listen(l net.Listener) {
+	go func() {
+		<-d.ctx.Done()
+		l.Close()
+	}()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if err := checkPeer(conn); err != nil {
+			d.cfg.log("%v", err)
+			conn.Close()
+			continue
+		}
+		go func() { _ = d.serve(conn) }()
+	}
+}
+
+func runAttach(args []string, stdin io.Reader, stdout io.Writer) error {
+	set := flag.NewFlagSet("agent attach", flag.ContinueOnError)
+	socket := set.String("socket", "", "the agent's socket")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if *socket == "" {
+		return errors.New("--socket is missing")
+	}
+	conn, err := DialSocket(*socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	rw, err := stdio2stream(stdin, stdout)
+	if err != nil {
+		return err
+	}
+	defer rw.Close()
+	done := make(chan error, 2)
+	go func() { _, err := io.Copy(conn, rw); done <- err }()
+	go func() { _, err := io.Copy(rw, conn); done <- err }()
+	// Either side's end is the stream's: half a stream is of no use.
+	return <-done
+}

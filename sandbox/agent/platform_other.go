@@ -1,0 +1,49 @@
+//go:build !linux
+
+package agent
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// becomeReaper does nothing: there are no subreapers here.
+func becomeReaper() error { return nil }
+
+func (t *execTable) reapOrphans() {}
+
+// checkPeer refuses a client of another user, see LOCAL_PEERCRED in unix(4).
+func checkPeer(conn net.Conn) error {
+	uc, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("a client that is no unix socket")
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Xucred
+	var cerr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, cerr = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if cerr != nil {
+		return cerr
+	}
+	if int(cred.Uid) != os.Geteuid() {
+		return fmt.Errorf("refused a client of user %d", cred.Uid)
+	}
+	return nil
+}
+
+func shortSocket(path string) (short string, done func(), err error) {
+	if len(path) > maxSocketPath {
+		return "", nil, fmt.Errorf("%s is too long for a unix socket", path)
+	}
+	return path, func() {}, nil
+}

@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// maxSocketPath is what fits into a sockaddr_un with its final NUL, see unix(7);
+// other systems have four bytes less.
+const maxSocketPath = 103
+
+// listen listens on a unix socket that only this user can reach, in a folder that
+// only this user can enter.
+func listen(path string) (net.Listener, error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); info.Mode().Perm()&0o077 != 0 || (ok && int(st.Uid) != os.Geteuid()) {
+		return nil, fmt.Errorf("%s must belong to this user and be closed to others, but is %s", dir, info.Mode())
+	}
+	// A socket file of an agent that died is in the way.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	short, done, err := shortSocket(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	l, err := net.Listen("unix", short)
+	if err != nil {
+		return nil, err
+	}
+	if ul, ok := l.(*net.UnixListener); ok && short != path {
+		ul.SetUnlinkOnClose(false) // the short name is gone by then
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// DialSocket connects to an agent's socket.
+func DialSocket(path string) (net.Conn, error) {
+	short, done, err := shortSocket(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	conn, err := net.Dial("unix", short)
+	if err != nil {
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("%w: nobody listens on its socket", ErrGone)
+		}
+		return nil, err
+	}
+	return conn, nil
+}

@@ -1,0 +1,113 @@
+package agent
+
+import (
+	"context"
+
+	"glue-lsp/internal/tree"
+)
+
+// trees works on the workspace as a whole, inside. It is the agent's side of what
+// host and sandbox tell each other about their trees; each operation has a file of
+// its own, and ledger is what they share.
+type trees struct {
+	root string
+	temp string                         // begins the names of the agent's own unfinished files
+	env  func(context.Context) []string // for git
+	git  string                         // the program, "" if there is none
+	turn chan struct{}                  // held by the one operation that reads or writes the tree
+
+	// Guarded by turn.
+	ledger    ledger
+	rules     rules
+	cache     *tree.Cache
+	format    tree.Format
+	populated bool
+}
+
+func newTrees(root, temp, git string, env func(context.Context) []string) *trees {
+	return &trees{
+		root: root, temp: temp, git: git, env: env,
+		turn: make(chan struct{}, 1), cache: tree.NewCache(), format: tree.SHA1,
+		rules: rules{temp: temp},
+	}
+}
+
+// enter waits for the turn; leave gives it up.
+func (t *trees) enter(ctx context.Context) error {
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *trees) leave() { <-t.turn }
+
+// ledger is the tree that the host knows of, and what the host was told since. The
+// answer to a capture can be lost on its way, so what it told counts only when the
+// host names its token as the base of the next one; until then either is possible.
+type ledger struct {
+	token   string
+	known   map[string]tree.Entry
+	tracked map[string]bool // the paths of known
+
+	next string                // token of what was told last, "" if nothing is open
+	told map[string]tree.Entry // that, as a difference to known; Absent is a deletion
+}
+
+// adopt takes over what the host says it knows.
+func (l *ledger) adopt(token string, entries []tree.Entry) {
+	*l = ledger{
+		token:   token,
+		known:   make(map[string]tree.Entry, len(entries)),
+		tracked: make(map[string]bool, len(entries)),
+	}
+	for _, e := range entries {
+		l.set(e)
+	}
+}
+
+// settle makes known what the host holds by the name of base. It reports false when
+// base is unknown.
+func (l *ledger) settle(base string) bool {
+	switch {
+	case l.next != "" && base == l.next:
+		for _, e := range l.told {
+			l.set(e)
+		}
+		l.token = l.next
+	case l.known == nil || base != l.token:
+		return false
+	}
+	l.next, l.told = "", nil
+	return true
+}
+
+// tell opens a difference under a new token.
+func (l *ledger) tell(told map[string]tree.Entry) string {
+	if len(told) == 0 {
+		return l.token
+	}
+	l.next, l.told = newID(), told
+	return l.next
+}
+
+// wrote records what the host itself put at a path, whichever token it knows us by.
+func (l *ledger) wrote(e tree.Entry) {
+	if l.known == nil {
+		return
+	}
+	l.set(e)
+	delete(l.told, e.Path)
+}
+
+func (l *ledger) set(e tree.Entry) {
+	if !e.Exists() {
+		delete(l.known, e.Path)
+		delete(l.tracked, e.Path)
+		return
+	}
+	l.known[e.Path] = e
+	l.tracked[e.Path] = true
+}

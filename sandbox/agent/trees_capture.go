@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"glue-lsp/internal/tree"
+	"glue-lsp/sandbox"
+)
+
+// captureWish is a capture as the daemon sees it.
+type captureWish struct {
+	base        string
+	entries     []tree.Entry
+	hasEntries  bool
+	ignore      []tree.IgnoreFile
+	hasIgnore   bool
+	include     []string
+	hasInclude  bool
+	maxFileSize int64
+	format      tree.Format
+}
+
+// captureSink takes what differs, as it is read. content is nil for a deletion.
+type captureSink func(e tree.Entry, content io.Reader) error
+
+// capture tells what differs between the tree and the one that the host knows. Paths
+// that could not be read are skipped by name and never told as deleted.
+func (t *trees) capture(ctx context.Context, w captureWish, sink captureSink) (sandbox.CaptureResult, error) {
+	if err := t.enter(ctx); err != nil {
+		return sandbox.CaptureResult{}, err
+	}
+	defer t.leave()
+	if err := t.agree(w); err != nil {
+		return sandbox.CaptureResult{}, err
+	}
+	scan, err := tree.Scan(ctx, t.root, tree.ScanOptions{
+		Format: t.format, Ignored: t.rules.ignored, Tracked: t.ledger.tracked, MaxFileSize: w.maxFileSize,
+	}, t.cache)
+	if err != nil {
+		return sandbox.CaptureResult{}, fileError("capture", t.root, err)
+	}
+	c := captured{trees: t, sink: sink, max: w.maxFileSize, skipped: scan.Skipped, told: map[string]tree.Entry{}}
+	for _, e := range t.differences(scan) {
+		if err := ctx.Err(); err != nil {
+			return sandbox.CaptureResult{}, err
+		}
+		if err := c.send(e); err != nil {
+			return sandbox.CaptureResult{}, err
+		}
+	}
+	return sandbox.CaptureResult{Token: t.ledger.tell(c.told), Skipped: c.skipped, Changed: len(c.told)}, nil
+}
+
+// agree brings the ledger and the rules to what the host says.
+func (t *trees) agree(w captureWish) error {
+	if w.format != "" {
+		if w.format != tree.SHA1 && w.format != tree.SHA256 {
+			return refuse(sandbox.InvalidParams, "capture", t.root, "unknown object format "+string(w.format))
+		}
+		if w.format != t.format {
+			t.format, t.cache = w.format, tree.NewCache()
+		}
+	}
+	if w.hasIgnore {
+		t.rules.setIgnore(w.ignore)
+	}
+	if w.hasInclude {
+		t.rules.setInclude(w.include)
+	}
+	switch {
+	case w.hasEntries && len(w.entries) > 0 && w.base == "":
+		// "" is the name of nothing at all, so that this needs another.
+		t.ledger.adopt(newID(), w.entries)
+	case w.hasEntries || w.base == "":
+		t.ledger.adopt(w.base, w.entries)
+	case !t.ledger.settle(w.base):
+		return refuse(sandbox.Stale, "capture", t.root, "the agent does not know the tree that the host compares with")
+	}
+	return nil
+}
+
+// differences lists what differs from what the host knows, by path. A file that the
+// scan skipped, or that lies below a folder that it skipped, is not known to be gone.
+func (t *trees) differences(scan tree.ScanResult) []tree.Entry {
+	var out []tree.Entry
+	known, same := t.ledger.known, 0
+	for _, e := range scan.Entries {
+		old, there := known[e.Path]
+		if there {
+			same++
+		}
+		if !there || !old.Same(e) {
+			out = append(out, e)
+		}
+	}
+	if same == len(known) {
+		return out
+	}
+	seen := make(map[string]bool, len(scan.Entries)+len(scan.Skipped))
+	for _, e := range scan.Entries {
+		seen[e.Path] = true
+	}
+	skipped := make(map[string]bool, len(scan.Skipped))
+	for _, s := range scan.Skipped {
+		skipped[s.Path] = true
+	}
+	for p := range known {
+		if !seen[p] && !coveredBy(skipped, p) {
+			out = append(out, tree.Entry{Path: p})
+		}
+	}
+	slices.SortFunc(out, func(a, b tree.Entry) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+func coveredBy(skipped map[string]bool, p string) bool {
+	if len(skipped) == 0 {
+		return false
+	}
+	for ; p != ""; p = parent(p) {
+		if skipped[p] {
+			return true
+		}
+	}
+	return skipped[""] || skipped["."]
+}
+
+// captured is the telling of one capture.
+type captured struct {
+	*trees
+	sink    captureSink
+	max     int64
+	skipped []tree.Skipped
+	told    map[string]tree.Entry
+}
+
+// send tells one difference. What it tells is what it reads, which may be newer than
+// what the scan saw.
+func (c *captured) send(e tree.Entry) error {
+	if !e.Exists() {
+		c.told[e.Path] = e
+		return c.sink(e, nil)
+	}
+	content, err := tree.ReadContent(c.root, e.Path, c.format)
+	if err != nil {
+		return c.unreadable(e.Path, err)
+	}
+	defer content.Close()
+	now := content.Entry()
+	now.Path = e.Path
+	switch {
+	case c.max > 0 && now.Size > c.max:
+		c.skip(e.Path, tree.TooLarge, "")
+		return nil
+	case now.Same(c.ledger.known[e.Path]):
+		return nil // changed back in the meantime
+	}
+	c.told[e.Path] = now
+	return c.sink(now, content.Reader())
+}
+
+// unreadable is for a file that the scan saw and that cannot be read now.
+func (c *captured) unreadable(p string, err error) error {
+	var unstable *tree.UnstableError
+	switch {
+	case errors.As(err, &unstable):
+		c.skip(p, tree.Unstable, err.Error())
+	case !errors.Is(err, fs.ErrNotExist):
+		c.skip(p, tree.Unreadable, err.Error())
+	case c.ledger.known[p].Exists():
+		gone := tree.Entry{Path: p}
+		c.told[p] = gone
+		return c.sink(gone, nil)
+	}
+	return nil
+}
+
+func (c *captured) skip(p string, why tree.Reason, detail string) {
+	c.skipped = append(c.skipped, tree.Skipped{Path: p, Reason: why, Detail: detail})
+}

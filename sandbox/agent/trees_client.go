@@ -1,0 +1,225 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"glue-lsp/internal/tree"
+	"glue-lsp/sandbox"
+)
+
+var _ sandbox.Trees = (*Client)(nil)
+
+// treesClient is what a client remembers between tree operations.
+type treesClient struct {
+	// agreed says that this client and the agent have the same view of what the host
+	// knows. It is false for a new client, and after a write whose answer was lost: then
+	// the agent may know of writes that the host does not, and a capture needs the
+	// host's own list.
+	agreed atomic.Bool
+}
+
+// Populate implements [sandbox.Trees].
+func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) error {
+	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token}
+	err := c.upload(ctx, "tree.populate", "", args, nil, func(s *stream) error {
+		if err := writeEntries(s, req.Entries); err != nil {
+			return refuse(sandbox.InvalidParams, "populate", "", err.Error())
+		}
+		if err := s.send(nothing{}); err != nil {
+			return err
+		}
+		_, err := copyBytes(s, &progressReader{r: contentReader{req.Bundle, ""}, total: req.Size, tell: req.Progress})
+		return err
+	})
+	c.trees.agreed.Store(err == nil)
+	return err
+}
+
+type progressReader struct {
+	r           io.Reader
+	done, total int64
+	tell        func(done, total int64)
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.done += int64(n)
+	if n > 0 && p.tell != nil {
+		p.tell(p.done, p.total)
+	}
+	return n, err
+}
+
+// Capture implements [sandbox.Trees]. The first one of a client needs Entries, unless
+// the client populated the tree.
+func (c *Client) Capture(ctx context.Context, req sandbox.CaptureRequest, each func(sandbox.Captured) error) (sandbox.CaptureResult, error) {
+	const op = "tree.capture"
+	if !c.trees.agreed.Load() && req.Entries == nil && req.Base != "" {
+		return sandbox.CaptureResult{}, refuse(sandbox.Stale, op, "", "what the agent knows of the host's tree is not certain")
+	}
+	s, err := c.openCapture(ctx, op, req)
+	if err != nil {
+		return sandbox.CaptureResult{}, err
+	}
+	defer s.Close()
+	out, err := readCapture(s, req.Format, each)
+	if err == nil && (req.Entries != nil || req.Base == "") {
+		c.trees.agreed.Store(true)
+	}
+	return out, err
+}
+
+func (c *Client) openCapture(ctx context.Context, op string, req sandbox.CaptureRequest) (*stream, error) {
+	args := captureArgs{
+		Base: req.Base, HasEntries: req.Entries != nil,
+		HasIgnore: req.Ignore != nil, Ignores: len(req.Ignore),
+		HasInclude: req.Include != nil, Include: toWire(req.Include),
+		MaxFileSize: req.MaxFileSize, Format: req.Format,
+	}
+	if !args.HasEntries && args.Ignores == 0 {
+		return c.open(ctx, op, "", false, args)
+	}
+	s, err := c.open(ctx, op, "", true, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := sendCapture(s, req); err != nil {
+		// The agent's reason may be on its way.
+		if reply := s.recv(nil); reply != nil && !errors.Is(reply, io.EOF) {
+			err = refusalOr(reply, err)
+		}
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// sendCapture sends what follows the request. The agent reads all of it before it
+// answers, so that this cannot block on an answer that nobody reads.
+func sendCapture(s *stream, req sandbox.CaptureRequest) error {
+	s.gather()
+	for _, f := range req.Ignore {
+		if err := s.send(ignoreFile{wireString(f.Dir), f.Content}); err != nil {
+			return err
+		}
+	}
+	if err := writeEntries(s, req.Entries); err != nil {
+		return err
+	}
+	return s.end(nil)
+}
+
+func readCapture(s *stream, format tree.Format, each func(sandbox.Captured) error) (sandbox.CaptureResult, error) {
+	var out sandbox.CaptureResult
+	for {
+		var rep captureReply
+		if err := s.recv(&rep); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = wrongAnswer(s.op, "", "the capture has no end")
+			}
+			return sandbox.CaptureResult{}, err
+		}
+		switch {
+		case rep.Entry != nil:
+			if err := readCaptured(s, rep.Entry.entry(), format, each); err != nil {
+				return sandbox.CaptureResult{}, err
+			}
+			out.Changed++
+		case rep.Done != nil:
+			if rep.Done.Changed != out.Changed {
+				return sandbox.CaptureResult{}, wrongAnswer(s.op, "", fmt.Sprintf("%d changes came, and %d were announced", out.Changed, rep.Done.Changed))
+			}
+			out.Token = rep.Done.Token
+			return out, s.expectEnd()
+		default:
+			for _, k := range rep.Skipped {
+				out.Skipped = append(out.Skipped, tree.Skipped{Path: string(k.Path), Reason: k.Reason, Detail: string(k.Detail)})
+			}
+		}
+	}
+}
+
+// readCaptured hands one difference on, and sees to it that its content is what it is
+// said to be.
+func readCaptured(s *stream, e tree.Entry, format tree.Format, each func(sandbox.Captured) error) error {
+	switch e.Mode {
+	case tree.Absent:
+		return callerError(s.op, e.Path, each(sandbox.Captured{Entry: tree.Entry{Path: e.Path}}))
+	case tree.Regular, tree.Executable, tree.Symlink:
+	default:
+		return wrongAnswer(s.op, e.Path, fmt.Sprintf("the mode %o", e.Mode))
+	}
+	if e.Size < 0 {
+		return wrongAnswer(s.op, e.Path, "a negative size")
+	}
+	content := newVerified(s, e, format)
+	if err := each(sandbox.Captured{Entry: e, Content: content}); err != nil {
+		return callerError(s.op, e.Path, err)
+	}
+	// What the caller did not read must be right all the same.
+	_, err := copyBytes(io.Discard, content)
+	return err
+}
+
+// callerError makes an error that a caller's function returned one of ours.
+func callerError(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fileError(op, path, err)
+}
+
+// WriteTree implements [sandbox.Trees]. After an error some of the writes may be
+// done; the next Capture then asks for the host's list, and tells them.
+func (c *Client) WriteTree(ctx context.Context, writes []sandbox.TreeWrite) ([]sandbox.TreeResult, error) {
+	if len(writes) == 0 {
+		return nil, nil
+	}
+	w := treeWrites{results: make([]sandbox.TreeResult, len(writes)), writes: writes}
+	err := c.exchange(ctx, "tree.write", "", w.args(), w.send, w.receive)
+	if err == nil {
+		err = w.settle()
+	}
+	if err != nil {
+		c.trees.agreed.Store(false)
+		return nil, err
+	}
+	return w.results, nil
+}
+
+// Commits implements [sandbox.Trees]. ctx also bounds the reading of the bundle.
+func (c *Client) Commits(ctx context.Context, req sandbox.CommitsRequest) (*sandbox.Commits, error) {
+	known := req.Known[:min(len(req.Known), maxKnown)] // fewer make the bundle larger, no more
+	var rep commitsReply
+	s, err := c.call(ctx, "tree.commits", "", commitsArgs{known, req.Fingerprint}, &rep)
+	if err != nil {
+		return nil, err
+	}
+	out := &sandbox.Commits{
+		Fingerprint: rep.Fingerprint, Unchanged: rep.Unchanged, HasGit: rep.HasGit,
+		Head: rep.Head, Branch: string(rep.Branch), Problem: string(rep.Problem), Refs: map[string]string{},
+	}
+	for range rep.RefMessages {
+		var msg commitsRefs
+		if err := s.recv(&msg); err != nil {
+			s.Close()
+			if errors.Is(err, io.EOF) {
+				err = wrongAnswer(s.op, "", "refs are missing")
+			}
+			return nil, err
+		}
+		for _, r := range msg.Refs {
+			out.Refs[string(r.Name)] = r.ID
+		}
+	}
+	if rep.Bundle {
+		out.Bundle = s
+		return out, nil
+	}
+	defer s.Close()
+	return out, s.expectEnd()
+}

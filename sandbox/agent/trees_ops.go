@@ -1,0 +1,152 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"glue-lsp/internal/tree"
+)
+
+// addTreeOps adds the tree operations.
+func (d *daemon) addTreeOps(o ops) {
+	git, err := lookProgram("git", envValue(d.cfg.env, "PATH"), "/")
+	if err != nil {
+		git = ""
+	}
+	t := newTrees(d.cfg.root, d.tempPrefix(), git, func(ctx context.Context) []string {
+		env, err := d.toolEnv(ctx)
+		if err != nil {
+			return d.cfg.env // git needs little of what a login shell sets up
+		}
+		return env
+	})
+	o["tree.populate"] = streaming(t.servePopulate)
+	o["tree.capture"] = streaming(t.serveCapture)
+	o["tree.write"] = streaming(t.serveWrite)
+	o["tree.commits"] = streaming(t.serveCommits)
+}
+
+func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) error {
+	entries, err := readEntries(s)
+	if err != nil {
+		return err
+	}
+	if err := s.recv(&nothing{}); err != nil {
+		return err
+	}
+	w := populateWish{commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, entries: entries}
+	if err := t.populate(ctx, w, s); err != nil {
+		return err
+	}
+	return s.send(nothing{})
+}
+
+func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
+	w := captureWish{
+		base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
+		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, format: a.Format,
+	}
+	for range a.Ignores {
+		var f ignoreFile
+		if err := s.recv(&f); err != nil {
+			return err
+		}
+		w.ignore = append(w.ignore, tree.IgnoreFile{Dir: string(f.Dir), Content: f.Content})
+	}
+	if a.HasEntries {
+		var err error
+		if w.entries, err = readEntries(s); err != nil {
+			return err
+		}
+	}
+	s.gather()
+	done, err := t.capture(ctx, w, func(e tree.Entry, content io.Reader) error {
+		we := toWireEntry(e)
+		if err := s.send(captureReply{Entry: &we}); err != nil || content == nil {
+			return err
+		}
+		_, err := copyBytes(s, content)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(done.Skipped, skippedPerMessage) {
+		rep := captureReply{Skipped: make([]wireSkipped, len(part))}
+		for i, k := range part {
+			rep.Skipped[i] = wireSkipped{wireString(k.Path), k.Reason, wireString(k.Detail)}
+		}
+		if err := s.send(rep); err != nil {
+			return err
+		}
+	}
+	return s.send(captureReply{Done: &captureDone{done.Token, done.Changed}})
+}
+
+func (t *trees) serveWrite(ctx context.Context, a writeTreeArgs, s *stream) error {
+	w, err := t.startWrite(ctx, a.Format)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	var results []wireResult
+	for {
+		var msg wireWrite
+		if err := s.recv(&msg); err != nil {
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			return err
+		}
+		r, err := w.write(msg.Expect.entry(), msg.New.entry(), s)
+		if err != nil {
+			return err
+		}
+		results = append(results, wireResult{r.Written, toWireEntry(r.Found), wireString(r.Err)})
+	}
+	s.gather()
+	for part := range slices.Chunk(results, resultsPerMessage) {
+		if err := s.send(writeTreeReply{part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *trees) serveCommits(ctx context.Context, a commitsArgs, s *stream) error {
+	found, err := t.commits(ctx, a.Known, a.Fingerprint)
+	if err != nil {
+		return err
+	}
+	if found.bundle != nil {
+		defer found.bundle.Close()
+	}
+	names := slices.Sorted(maps.Keys(found.refs))
+	s.gather()
+	rep := commitsReply{
+		Fingerprint: found.fingerprint, Unchanged: found.unchanged, HasGit: found.hasGit,
+		Head: found.head, Branch: wireString(found.branch), Problem: wireString(strings.ToValidUTF8(found.problem, "?")),
+		RefMessages: (len(names) + refsPerMessage - 1) / refsPerMessage, Bundle: found.bundle != nil, Size: found.size,
+	}
+	if err := s.send(rep); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(names, refsPerMessage) {
+		msg := commitsRefs{Refs: make([]wireRef, len(part))}
+		for i, name := range part {
+			msg.Refs[i] = wireRef{wireString(name), found.refs[name]}
+		}
+		if err := s.send(msg); err != nil {
+			return err
+		}
+	}
+	if found.bundle == nil {
+		return nil
+	}
+	_, err = copyBytes(s, found.bundle)
+	return fileError("commits", "", err)
+}

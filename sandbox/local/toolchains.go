@@ -1,0 +1,97 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// homeTools are what a sandbox sees, read-only, of the user's HOME: folders of
+// compilers, interpreters and their managers. Whatever is not named here is not
+// there. Where a manager keeps secrets or a cache beside its tools, only the tools
+// are named.
+var homeTools = []string{
+	// Python
+	".pyenv", ".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx", ".local/share/virtualenvs", ".local/share/hatch",
+	".local/share/pypoetry", ".local/pipx", ".local/lib", ".rye", ".pixi/bin", ".pixi/envs", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba",
+	// JavaScript
+	".nvm", ".volta", ".fnm", ".local/share/fnm", ".nodenv", ".n", ".local/share/pnpm", ".bun/bin", ".deno/bin", ".npm-global", ".yarn/bin",
+	// Go, Rust, C
+	"go/bin", "sdk", ".goenv", ".gvm", ".rustup", ".cargo/bin", ".cargo/env", ".zig", ".local/share/zigup",
+	// JVM, .NET, Dart, Swift
+	".sdkman", ".jenv", ".jbang/bin", ".dotnet/sdk", ".dotnet/shared", ".dotnet/host", ".dotnet/packs", ".dotnet/dotnet", ".dotnet/tools", ".swiftly", ".local/share/swiftly",
+	// Ruby, PHP, Haskell, OCaml, Lean, Julia, Elixir
+	".rbenv", ".rvm", ".gem/ruby", ".phpenv", ".ghcup", ".cabal/bin", ".opam", ".elan", ".juliaup", ".kiex", ".mix", ".kerl",
+	// For everything
+	".asdf", ".local/share/mise", ".local/share/rtx", ".nix-profile", ".local/state/nix", ".linuxbrew", ".local/bin", "bin",
+}
+
+// homeSettings are files of HOME that builds depend on and that sometimes hold
+// secrets: they are shown as long as they hold none of secretWords.
+var homeSettings = []string{".cargo/config.toml", ".cargo/config", ".tool-versions", ".config/mise/config.toml", ".config/pip/pip.conf", ".bunfig.toml", ".condarc"}
+
+// secretWords in a settings file keep it out.
+var secretWords = [][]byte{[]byte("token"), []byte("password"), []byte("secret"), []byte("_auth"), []byte("credential"), []byte("@")}
+
+// maxSettings bounds what is looked through.
+const maxSettings = 256 << 10
+
+// secretFree reports whether a settings file may be shown.
+func secretFree(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxSettings {
+		return false
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSettings))
+	if err != nil {
+		return false
+	}
+	b = bytes.ToLower(b)
+	for _, word := range secretWords {
+		if bytes.Contains(b, word) {
+			return false
+		}
+	}
+	return true
+}
+
+// shownOfHome gives what of HOME is there and may be seen, relative to it.
+func shownOfHome(home string) []string {
+	if home == "" {
+		return nil
+	}
+	var out []string
+	for _, name := range homeTools {
+		if _, err := os.Stat(filepath.Join(home, name)); err == nil {
+			out = append(out, name)
+		}
+	}
+	for _, name := range homeSettings {
+		if secretFree(filepath.Join(home, name)) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// linkToolchains lets a private HOME lead to the tools of the real one, for a
+// sandbox that is not confined.
+func linkToolchains(home, private string) error {
+	for _, name := range shownOfHome(home) {
+		at := filepath.Join(private, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(filepath.Join(home, name), at); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}

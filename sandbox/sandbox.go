@@ -1,0 +1,292 @@
+// Package sandbox says what a sandbox can do: run commands, work on files, take a
+// tree in and tell what changed in it. A runtime (local, modal) gives a [Sandbox];
+// everything above this package knows only this interface and its [Error].
+//
+// Nothing that comes out of a sandbox is trusted by the callers of this package:
+// paths, sizes and modes in answers are what the other side claims.
+//
+// Paths are absolute in the sandbox, or relative to Info.Cwd; they are Go strings of
+// raw bytes, not necessarily UTF-8. A Sandbox is safe for concurrent use. Every
+// error that it returns is an [*Error] or a context's error.
+package sandbox
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"time"
+
+	"glue-lsp/internal/tree"
+)
+
+// Runtime starts sandboxes of one kind.
+type Runtime interface {
+	// Name is "local" or "modal".
+	Name() string
+	// Open starts a sandbox, empty but for what its image holds.
+	Open(ctx context.Context, spec Spec) (Sandbox, error)
+	// Reap ends what a dead owner left behind; state is what Sandbox.State gave it.
+	Reap(ctx context.Context, spec Spec, state []byte) error
+	// Checks are the runtime's lines in `doctor`.
+	Checks(ctx context.Context) []Check
+}
+
+// Spec asks for a sandbox.
+type Spec struct {
+	Session string            // the owner's id, for names and tags
+	Dir     string            // the session's state folder on the host
+	TreeDir string            // local runtimes keep the sandbox's tree in here
+	Subdir  string            // commands start in this folder of the root, slash-separated
+	Env     map[string]string // laid over the sandbox's environment
+	Timeout time.Duration     // the cap on its life; zero is the runtime's default
+	Network string            // "", "on" or "none"
+	Tags    map[string]string
+	Log     func(format string, args ...any)
+}
+
+// Check is one line of doctor.
+type Check struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn, fail
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// Info is what a running sandbox is.
+type Info struct {
+	ID        string
+	Root      string // the workspace's root inside
+	Cwd       string // where commands start
+	Isolation string // bubblewrap, landlock, none, modal
+	Gaps      []string
+	Transport string // agent or direct
+	ExpiresAt time.Time
+	HasGit    bool
+}
+
+// Sandbox is one running sandbox.
+type Sandbox interface {
+	Info() Info
+	Files
+	Trees
+
+	// Start starts a command. ctx bounds the starting only.
+	Start(ctx context.Context, req ExecRequest) (Process, error)
+	// Attach finds a command by its id again; output still kept is delivered from
+	// byte `from` of each stream on.
+	Attach(ctx context.Context, execID string, from Offsets) (Process, error)
+	// Processes lists commands that run, and descendants that outlived theirs.
+	Processes(ctx context.Context) ([]ProcessInfo, error)
+
+	// Done is closed when the sandbox is gone; Err then says why.
+	Done() <-chan struct{}
+	Err() error
+	// State is what Runtime.Reap needs to end this sandbox after its owner died.
+	State() []byte
+	// Close ends every process and the sandbox, and waits for that.
+	Close(ctx context.Context) error
+}
+
+// ExecRequest describes a command. Command runs by a shell; Argv without one.
+type ExecRequest struct {
+	ID      string
+	Command string
+	Argv    []string
+	Cwd     string            // default Info.Cwd
+	Env     map[string]string // laid over the session's login environment
+	Timeout time.Duration     // zero: none; to the millisecond
+	Stdin   bool              // keep standard input open for Process.Stdin
+	PTY     *Winsize
+}
+
+// Winsize is a terminal's size in characters.
+type Winsize struct{ Rows, Cols uint16 }
+
+// Stream says which output.
+type Stream uint8
+
+// The output streams. A PTY has only Stdout.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+// Offsets are positions in a command's two outputs, in bytes from its start.
+type Offsets struct{ Stdout, Stderr int64 }
+
+// Sink takes output in order. p is valid only until it returns; while it blocks, the
+// process is held back. An error ends the delivery, not the process.
+type Sink func(s Stream, offset int64, p []byte) error
+
+// Process is a running command.
+type Process interface {
+	ID() string
+	// Wait delivers output until the command has ended and gives its result. Ending
+	// ctx ends the waiting, not the command.
+	Wait(ctx context.Context, sink Sink) (ExecResult, error)
+	Stdin(ctx context.Context, p []byte, eof bool) error
+	Resize(ctx context.Context, w Winsize) error
+	// Signal goes to the whole process group; name is like "SIGINT".
+	Signal(ctx context.Context, name string) error
+	// Cancel ends the command and every descendant: TERM, then KILL.
+	Cancel(ctx context.Context) error
+}
+
+// ExecResult is how a command ended. Death by signal n is ExitCode 128+n.
+type ExecResult struct {
+	ExitCode int
+	Signal   string
+	TimedOut bool // ExitCode is then 124
+	Canceled bool
+	Duration time.Duration
+	Lost     Offsets // bytes that were no longer kept when they were asked for
+}
+
+// ProcessInfo is a command that is running, or left descendants in the background.
+type ProcessInfo struct {
+	ID        string
+	Command   string
+	StartedAt time.Time
+	State     string // running or background
+}
+
+// FileInfo follows a link for type, size and time; a dangling link has type other.
+type FileInfo struct {
+	Type      string // file, directory, other
+	IsSymlink bool
+	Size      int64
+	ModTime   time.Time
+	Mode      fs.FileMode // permission bits
+	Target    string      // of a link
+}
+
+// StatResult is one answer of StatMany.
+type StatResult struct {
+	Info FileInfo
+	Err  error
+}
+
+// DirEntry is one name in a directory.
+type DirEntry struct {
+	Name      string
+	Type      string
+	IsSymlink bool
+}
+
+// FileEvent is one change that a watch saw. Type is created, changed or deleted.
+type FileEvent struct {
+	Path string
+	Type string
+}
+
+// WriteOptions for Files.WriteFile.
+type WriteOptions struct {
+	Mode      *fs.FileMode // nil: 0644, or the replaced file's
+	Create    bool
+	Overwrite bool
+}
+
+// Files are the file operations of the contract.
+type Files interface {
+	Stat(ctx context.Context, path string) (FileInfo, error)
+	StatMany(ctx context.Context, paths []string) ([]StatResult, error)
+	ReadDir(ctx context.Context, path string) ([]DirEntry, error)
+	// ReadFile reads length bytes from offset; length < 0 reads to the end. size is
+	// the whole file's.
+	ReadFile(ctx context.Context, path string, offset, length int64) (r io.ReadCloser, size int64, err error)
+	WriteFile(ctx context.Context, path string, content io.Reader, opts WriteOptions) (int64, error)
+	Mkdir(ctx context.Context, path string, recursive bool) error
+	Remove(ctx context.Context, path string, recursive, force bool) error
+	Rename(ctx context.Context, from, to string, overwrite bool) error
+	Copy(ctx context.Context, from, to string, overwrite bool) error
+	// Watch calls events until stop is called or the sandbox ends.
+	Watch(ctx context.Context, path string, recursive bool, events func([]FileEvent)) (stop func(), err error)
+}
+
+// Trees move whole trees.
+type Trees interface {
+	// Populate fills the empty root from a git bundle, with a repository in it whose
+	// status is clean; without git inside, with the files alone.
+	Populate(ctx context.Context, req PopulateRequest) error
+	// Capture says what differs between the sandbox's tree and the one that the host
+	// knows. Contents go to each as they are read. The agent remembers what it told
+	// under Result.Token, once the caller passes that as Base of the next Capture.
+	Capture(ctx context.Context, req CaptureRequest, each func(c Captured) error) (CaptureResult, error)
+	// WriteTree writes files where the sandbox still holds what the host expects.
+	WriteTree(ctx context.Context, writes []TreeWrite) ([]TreeResult, error)
+	// Commits gives a bundle of every commit inside that `known` does not reach
+	// (branches, HEAD, stash). Unchanged says that nothing moved since fingerprint.
+	Commits(ctx context.Context, req CommitsRequest) (*Commits, error)
+}
+
+// PopulateRequest for Trees.Populate.
+type PopulateRequest struct {
+	Bundle   io.Reader
+	Size     int64 // of the bundle, for progress
+	Commit   string
+	Branch   string // name of the branch to be on; "" is detached
+	Format   tree.Format
+	Progress func(done, total int64)
+	// Entries is the tree of Commit, so that the agent knows what the host knows.
+	Entries []tree.Entry
+	Token   string
+}
+
+// CaptureRequest for Trees.Capture.
+type CaptureRequest struct {
+	// Base is the Token of what the host holds. When the agent does not know it, the
+	// answer is an error of kind Stale, and the caller repeats with Entries.
+	Base    string
+	Entries []tree.Entry
+	// Ignore are the rules of the agreed tree, sent when they changed.
+	Ignore      []tree.IgnoreFile
+	Include     []string // patterns of ignored files that come back all the same
+	MaxFileSize int64
+	Format      tree.Format
+}
+
+// Captured is one path that differs. Content is nil for a deletion.
+type Captured struct {
+	Entry   tree.Entry // Absent: deleted
+	Content io.Reader  // Entry.Size bytes, whose hash is verified by the client
+}
+
+// CaptureResult closes a capture.
+type CaptureResult struct {
+	Token   string
+	Skipped []tree.Skipped
+	Changed int
+}
+
+// TreeWrite puts a file into the sandbox, or removes one (New Absent).
+type TreeWrite struct {
+	Expect tree.Entry
+	New    tree.Entry
+	Open   func() (io.ReadCloser, error)
+}
+
+// TreeResult says what happened to one write. Found is what the path holds now.
+type TreeResult struct {
+	Path    string
+	Written bool
+	Found   tree.Entry
+	Err     string
+}
+
+// CommitsRequest for Trees.Commits.
+type CommitsRequest struct {
+	Known       []string // commits that the host has
+	Fingerprint string   // of the last answer
+}
+
+// Commits is what git inside holds beyond what the host knows.
+type Commits struct {
+	Fingerprint string
+	Unchanged   bool
+	HasGit      bool
+	Head        string // commit id, "" if unborn or broken
+	Branch      string
+	Refs        map[string]string
+	Problem     string        // why commits could not be had, if they could not
+	Bundle      io.ReadCloser // nil when there is nothing new; the caller closes it
+}
