@@ -1,0 +1,358 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"glue-lsp/internal/git"
+	"glue-lsp/internal/tree"
+	"glue-lsp/sandbox"
+)
+
+// Checkpoint makes what the sandbox changed safe on the host and says what that is.
+func (s *Session) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
+	if _, err := s.sandbox("take a checkpoint"); err != nil {
+		return CheckpointInfo{}, err
+	}
+	if err := s.check.wait(ctx, s.check.request()); err != nil {
+		return CheckpointInfo{}, err
+	}
+	return s.Info().Checkpoint, nil
+}
+
+// checkpointer takes one checkpoint at a time in the background. Requests that come
+// while one runs share the next.
+type checkpointer struct {
+	wake chan struct{}
+
+	mu      sync.Mutex
+	wanted  int // newest number that was asked for
+	begun   int // newest number that has begun
+	waiters map[int]*checkResult
+	stopped bool
+}
+
+type checkResult struct {
+	done chan struct{}
+	err  error
+}
+
+func (c *checkpointer) start(s *Session) {
+	c.wake = make(chan struct{}, 1)
+	c.waiters = map[int]*checkResult{}
+	s.wg.Go(func() {
+		for {
+			select {
+			case <-c.wake:
+				c.run(s)
+			case <-s.finished:
+				c.run(s) // settles whoever asked just before the end
+				c.mu.Lock()
+				c.stopped = true
+				c.mu.Unlock()
+				return
+			}
+		}
+	})
+}
+
+// request asks for a checkpoint that begins after now, and gives its number.
+func (c *checkpointer) request() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wanted == c.begun {
+		c.wanted++
+		c.waiters[c.wanted] = &checkResult{done: make(chan struct{})}
+	}
+	if c.stopped {
+		c.settle(c.wanted, errors.New("the session has ended"))
+		return c.wanted
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return c.wanted
+}
+
+func (c *checkpointer) run(s *Session) {
+	for {
+		c.mu.Lock()
+		if c.wanted == c.begun {
+			c.mu.Unlock()
+			return
+		}
+		c.begun = c.wanted
+		seq := c.begun
+		c.mu.Unlock()
+		err := s.takeCheckpoint(seq)
+		c.mu.Lock()
+		c.settle(seq, err)
+		c.mu.Unlock()
+	}
+}
+
+func (c *checkpointer) settle(seq int, err error) {
+	if w := c.waiters[seq]; w != nil {
+		w.err = err
+		close(w.done)
+		delete(c.waiters, seq)
+	}
+	c.begun = max(c.begun, seq)
+}
+
+func (c *checkpointer) wait(ctx context.Context, seq int) error {
+	c.mu.Lock()
+	w := c.waiters[seq]
+	c.mu.Unlock()
+	if w == nil {
+		return nil // it was taken already
+	}
+	select {
+	case <-w.done:
+		return w.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// checkpointTimeout bounds a checkpoint that nobody waits for.
+const checkpointTimeout = 10 * time.Minute
+
+// takeCheckpoint captures, makes it durable and announces it, in this order.
+func (s *Session) takeCheckpoint(seq int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), checkpointTimeout)
+	defer cancel()
+	err := s.captureDurably(ctx, seq)
+	if err != nil && !isDead(err) {
+		s.warn("checkpoint %d failed: %v", seq, err)
+		s.m.o.Log("session %s: checkpoint %d: %v", s.ID(), seq, err)
+	}
+	s.m.announce(s)
+	return err
+}
+
+func (s *Session) captureDurably(ctx context.Context, seq int) error {
+	sb, err := s.sandbox("take a checkpoint")
+	if err != nil {
+		return err
+	}
+	s.trees.Lock()
+	defer s.trees.Unlock()
+	changed, err := s.capture(ctx, sb)
+	if err != nil {
+		return err
+	}
+	commits, err := s.fetchCommits(ctx, sb)
+	if err != nil {
+		return err
+	}
+	st := s.snapshotState()
+	commit := st.Checkpoint.Commit
+	if changed || commits || st.Checkpoint.Seq == 0 {
+		if commit, err = s.commitCheckpoint(ctx, &st, seq); err != nil {
+			return err
+		}
+	}
+	count, err := s.countChanged(ctx, &st)
+	if err != nil {
+		return err
+	}
+	s.update(func(st *state) {
+		st.Checkpoint = CheckpointInfo{Seq: seq, Commit: commit, At: s.m.o.Now(), ChangedFiles: count}
+	})
+	// With nothing new, what is on the disk already is as good; only the number is lost.
+	return s.save(changed || commits)
+}
+
+// commitCheckpoint keeps the sandbox's tree and its newest commit reachable.
+func (s *Session) commitCheckpoint(ctx context.Context, st *state, seq int) (string, error) {
+	sig := git.Signature{Name: "glue-lsp", Email: "glue-lsp@localhost", When: s.m.o.Now()}
+	var parents []string
+	if st.Head != "" {
+		parents = []string{st.Head}
+	}
+	commit, err := s.store.Repo.Commit(ctx, git.CommitSpec{
+		Tree: st.Theirs, Parents: parents, Author: sig, Committer: sig,
+		Message: fmt.Appendf(nil, "Checkpoint %d\n", seq),
+	})
+	if err != nil {
+		return "", err
+	}
+	return commit, s.store.Repo.SetRef(ctx, "refs/glue/checkpoint", commit)
+}
+
+// countChanged is how many paths the sandbox changed that were neither returned nor
+// refused.
+func (s *Session) countChanged(ctx context.Context, st *state) (int, error) {
+	if st.Agreed == st.Theirs {
+		return 0, nil
+	}
+	diff, err := s.store.Repo.Diff(ctx, st.Agreed, st.Theirs, false)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, d := range diff {
+		path := d.New.Path
+		if path == "" {
+			path = d.Old.Path
+		}
+		if no, ok := st.Declined[path]; !ok || !no.Same(d.New) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// capture brings the known sandbox tree up to date; the caller holds trees.
+func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
+	st := s.snapshotState()
+	req := sandbox.CaptureRequest{Base: st.Token, Ignore: s.ignore.pending(), Include: s.opts.Include, Format: s.store.Repo.Format}
+	c := &collector{format: s.store.Repo.Format}
+	defer c.close()
+	res, err := sb.Capture(ctx, req, c.add)
+	if isStale(err) {
+		// The agent was started anew, or an answer of its got lost: tell it what we hold.
+		c.close()
+		if req.Entries, err = s.store.Repo.ReadTree(ctx, st.Theirs); err != nil {
+			return false, err
+		}
+		req.Ignore = s.ignore.current
+		res, err = sb.Capture(ctx, req, c.add)
+	}
+	if err != nil {
+		return false, err
+	}
+	theirs := st.Theirs
+	if len(c.changes) > 0 {
+		if theirs, err = s.store.Repo.Update(ctx, st.Theirs, c.changes); err != nil {
+			return false, err
+		}
+	}
+	s.ignore.sent = s.ignore.current
+	if s.ignore.sent == nil {
+		s.ignore.sent = []tree.IgnoreFile{}
+	}
+	for _, sk := range res.Skipped {
+		s.warn("left in the sandbox: %s (%s)", sk.Path, sk.Reason)
+	}
+	s.update(func(st *state) { st.Token, st.Theirs = res.Token, theirs })
+	return theirs != st.Theirs, nil
+}
+
+// collector keeps captured contents until the whole capture has arrived.
+type collector struct {
+	format  tree.Format
+	changes []git.Change
+	spooled []*tree.Content
+}
+
+func (c *collector) add(got sandbox.Captured) error {
+	if err := tree.CheckPath(got.Entry.Path); err != nil {
+		return fmt.Errorf("the sandbox sent an unsafe path: %w", err)
+	}
+	if !got.Entry.Exists() {
+		c.changes = append(c.changes, git.Change{Entry: got.Entry})
+		return nil
+	}
+	content, err := tree.SpoolContent(got.Content, got.Entry.Mode, got.Entry.Size, c.format)
+	if err != nil {
+		return err
+	}
+	c.spooled = append(c.spooled, content)
+	entry := content.Entry()
+	entry.Path = got.Entry.Path
+	c.changes = append(c.changes, git.Change{
+		Entry: entry,
+		Open:  func() (io.ReadCloser, error) { return io.NopCloser(content.Reader()), nil },
+	})
+	return nil
+}
+
+func (c *collector) close() {
+	for _, s := range c.spooled {
+		_ = s.Close() // temporary files without a name
+	}
+	c.spooled, c.changes = nil, nil
+}
+
+// ingestLimits bound git while it reads objects that a sandbox made: a small pack can
+// ask for gigabytes.
+var ingestLimits = git.Limits{Memory: 4 << 30, CPU: 5 * time.Minute, Wall: 10 * time.Minute, File: 8 << 30}
+
+// fetchCommits takes in the commits that were made inside.
+func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
+	st := s.snapshotState()
+	known := []string{st.Base.Commit}
+	if st.Head != "" {
+		known = append(known, st.Head)
+	}
+	c, err := sb.Commits(ctx, sandbox.CommitsRequest{Known: known, Fingerprint: st.Fingerprint})
+	if err != nil {
+		return false, err
+	}
+	if c.Unchanged {
+		return false, nil
+	}
+	if c.Problem != "" {
+		s.warn("commits made in the sandbox could not be read: %s", c.Problem)
+	}
+	head := st.Head
+	if c.Bundle != nil {
+		err := s.store.Repo.Ingest(ctx, c.Bundle, ingestLimits)
+		_ = c.Bundle.Close()
+		if err != nil {
+			// The files themselves are captured; only the history of them is missing.
+			s.warn("commits made in the sandbox were refused: %v", err)
+			s.update(func(st *state) { st.Fingerprint = c.Fingerprint })
+			return false, nil
+		}
+	}
+	if c.Head != "" && c.Head != st.Base.Commit {
+		head = c.Head
+	}
+	if err := s.keepRefs(ctx, c); err != nil {
+		s.warn("commits made in the sandbox could not be kept: %v", err)
+		head = st.Head
+	}
+	s.update(func(st *state) { st.Fingerprint, st.Head = c.Fingerprint, head })
+	return head != st.Head || c.Bundle != nil, nil
+}
+
+// keepRefs points refs of ours at what the sandbox's refs name, so that all of it is
+// in the bundle that a return writes.
+func (s *Session) keepRefs(ctx context.Context, c *sandbox.Commits) error {
+	if c.Head != "" {
+		if err := s.store.Repo.SetRef(ctx, "refs/glue/head", c.Head); err != nil {
+			return err
+		}
+	}
+	for name, id := range c.Refs {
+		if err := s.store.Repo.SetRef(ctx, "refs/glue/inside/"+refSuffix(name), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refSuffix makes a ref's name inside the sandbox, which may be any bytes, part of a
+// name of ours.
+func refSuffix(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	return b.String()
+}

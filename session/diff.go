@@ -1,0 +1,79 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"glue-lsp/workspace"
+)
+
+// maxPatch bounds the patch that a diff answers with, in bytes.
+const maxPatch = 8 << 20
+
+// Diff is what the sandbox changed since both sides agreed: every file, and a unified
+// patch of the text files among them.
+type Diff struct {
+	Files []workspace.Change
+	Patch string
+}
+
+// Diff shows what would come back; path narrows it to one file or folder of the root.
+func (s *Session) Diff(ctx context.Context, path string) (Diff, error) {
+	if _, err := s.sandbox("diff"); err == nil {
+		// A checkpoint first, so that what is shown is what the sandbox holds now.
+		if err := s.check.wait(ctx, s.check.request()); err != nil && !isDead(err) {
+			return Diff{}, err
+		}
+	}
+	s.trees.Lock()
+	defer s.trees.Unlock()
+	if err := s.openWorkspace(ctx); err != nil {
+		return Diff{}, err
+	}
+	st := s.snapshotState()
+	all, err := s.ws.Changes(ctx, s.store, st.Agreed, st.Theirs)
+	if err != nil {
+		return Diff{}, err
+	}
+	d := Diff{Files: []workspace.Change{}}
+	for _, c := range all {
+		if within(c.Path, path) || c.OldPath != "" && within(c.OldPath, path) {
+			d.Files = append(d.Files, c)
+		}
+	}
+	d.Patch, err = s.store.Patch(ctx, st.Agreed, st.Theirs, path, maxPatch)
+	return d, err
+}
+
+// within reports whether path is dir or lies below it; every path lies below "".
+func within(path, dir string) bool {
+	return dir == "" || path == dir || len(path) > len(dir) && path[:len(dir)] == dir && path[len(dir)] == '/'
+}
+
+// maxVersion bounds a file that is shown as a document, in bytes.
+const maxVersion = 64 << 20
+
+// Version gives one side's bytes of a path relative to the root: the sandbox's
+// ("sandbox") or those that both sides agreed on ("base"). A path that is not there is
+// an error of kind fileNotFound.
+func (s *Session) Version(ctx context.Context, side, path string) ([]byte, error) {
+	st := s.snapshotState()
+	id := st.Agreed
+	if side == "sandbox" {
+		id = st.Theirs
+	}
+	entry, err := s.store.Repo.Lookup(ctx, id, path)
+	if err != nil {
+		return nil, err
+	}
+	if !entry.Exists() {
+		return nil, &Error{Kind: "fileNotFound", Op: "show the " + side + " version", Path: path, Session: s.ID(),
+			Message: fmt.Sprintf("%s is not in the %s version", path, side)}
+	}
+	blobs, err := s.store.Repo.Blobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer blobs.Close()
+	return blobs.Get(entry.Hash, maxVersion)
+}

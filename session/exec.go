@@ -1,0 +1,333 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"glue-lsp/sandbox"
+)
+
+// ExecOptions for Session.Start.
+type ExecOptions struct {
+	ID                  string // unique in this process; "" makes one
+	Command             string // run by a shell
+	Argv                []string
+	Cwd                 string
+	Env                 map[string]string
+	Timeout             time.Duration
+	Stdin               []byte // given at once, then closed unless KeepStdin
+	HasStdin, KeepStdin bool
+	PTY                 *sandbox.Winsize
+	Sync                bool // send the editor's tree first
+	// Sink gets output as it comes and holds the process back while it blocks; nil
+	// keeps it for the outcome, at most MaxOutput bytes a stream (first and last half).
+	Sink      sandbox.Sink
+	MaxOutput int64
+	Progress  Progress
+}
+
+const defaultMaxOutput = 10 << 20
+
+// ExecOutcome is how a command ended. Checkpoint is the number of the checkpoint that
+// holds, or will hold, what it changed.
+type ExecOutcome struct {
+	sandbox.ExecResult
+	Stdout, Stderr                   []byte
+	TruncatedStdout, TruncatedStderr int64
+	Checkpoint                       int
+}
+
+// Exec is a command that was started in a session.
+type Exec struct {
+	ID      string
+	Command string // to show
+
+	s         *Session
+	proc      sandbox.Process
+	startedAt time.Time
+	log       *outputLog
+	sink      sandbox.Sink
+	out, errs *headTail
+
+	done    chan struct{} // closed when outcome and err are set
+	outcome ExecOutcome
+	err     error
+
+	mu         sync.Mutex
+	background bool
+	started    bool // guarded by the manager's lock: before it, only the id is taken
+}
+
+// Start sends the editor's tree if asked, and starts a command. Its output is also
+// kept in the session's folder, see LogFile.
+func (s *Session) Start(ctx context.Context, o ExecOptions) (*Exec, error) {
+	sb, err := s.sandbox("run a command")
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.register(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.startIn(ctx, sb, e, o); err != nil {
+		s.unregister(e)
+		return nil, err
+	}
+	s.m.mu.Lock()
+	e.started = true
+	s.m.mu.Unlock()
+	s.m.announce(s)
+	return e, nil
+}
+
+func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o ExecOptions) error {
+	if o.Sync {
+		if _, err := s.Sync(ctx, false, o.Progress); err != nil {
+			return err
+		}
+	}
+	proc, err := sb.Start(ctx, sandbox.ExecRequest{
+		ID: e.ID, Command: o.Command, Argv: o.Argv, Cwd: o.Cwd, Env: o.Env, Timeout: o.Timeout,
+		Stdin: o.HasStdin || o.KeepStdin, PTY: o.PTY,
+	})
+	if err != nil {
+		return err
+	}
+	e.proc, e.startedAt = proc, s.m.o.Now()
+	e.log = newOutputLog(filepath.Join(s.dir, "exec", logName(e.ID)))
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		_ = proc.Cancel(context.WithoutCancel(ctx)) // the session ends it anyway
+		return &Error{Kind: Lost, Op: "run a command", Session: s.ID(), Message: "the session is being closed"}
+	}
+	s.execs[e.ID] = e
+	s.wg.Go(e.follow)
+	s.mu.Unlock()
+	if o.HasStdin {
+		// In the background: a command that does not read must not hold up the caller.
+		s.wg.Go(func() {
+			if err := proc.Stdin(context.Background(), o.Stdin, !o.KeepStdin); err != nil && !isDead(err) {
+				s.m.o.Log("session %s: standard input of %s: %v", s.ID(), e.ID, err)
+			}
+		})
+	}
+	return nil
+}
+
+// register reserves the command's id.
+func (s *Session) register(o ExecOptions) (*Exec, error) {
+	id := o.ID
+	if id == "" {
+		var b [6]byte
+		_, _ = rand.Read(b[:])
+		id = "x" + hex.EncodeToString(b[:])
+	}
+	show := o.Command
+	if show == "" {
+		show = strings.Join(o.Argv, " ")
+	}
+	e := &Exec{ID: id, Command: show, s: s, sink: o.Sink, done: make(chan struct{})}
+	if o.Sink == nil {
+		limit := o.MaxOutput
+		if limit <= 0 {
+			limit = defaultMaxOutput
+		}
+		e.out, e.errs = newHeadTail(limit), newHeadTail(limit)
+	}
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.m.execs[id] != nil {
+		return nil, &Error{
+			Kind: "conflict", Op: "run a command", Session: s.ID(), Message: fmt.Sprintf("execId %q is already in use", id),
+			Hint: "choose another, or leave execId out",
+		}
+	}
+	s.m.execs[id] = e
+	return e, nil
+}
+
+func (s *Session) unregister(e *Exec) {
+	s.m.mu.Lock()
+	delete(s.m.execs, e.ID)
+	s.m.mu.Unlock()
+	s.mu.Lock()
+	delete(s.execs, e.ID)
+	s.mu.Unlock()
+}
+
+// logName makes a file name of an id that a client may have chosen.
+func logName(id string) string {
+	ok := len(id) <= 64 && !strings.HasPrefix(id, ".")
+	for _, r := range id {
+		ok = ok && (r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+	}
+	if !ok {
+		return hex.EncodeToString([]byte(id[:min(len(id), 64)])) + ".log"
+	}
+	return id + ".log"
+}
+
+// follow takes the output until the command has ended, and settles the outcome.
+func (e *Exec) follow() {
+	res, err := e.proc.Wait(context.Background(), func(st sandbox.Stream, off int64, p []byte) error {
+		e.log.write(st, p)
+		switch {
+		case e.sink != nil:
+			if err := e.sink(st, off, p); err != nil {
+				e.sink = func(sandbox.Stream, int64, []byte) error { return nil } // nobody listens; the log goes on
+			}
+		case st == sandbox.Stderr:
+			e.errs.write(p)
+		default:
+			e.out.write(p)
+		}
+		return nil
+	})
+	e.outcome.ExecResult = res
+	e.err = err
+	if err == nil {
+		e.outcome.Checkpoint = e.s.check.request()
+	}
+	if e.out != nil {
+		e.outcome.Stdout, e.outcome.TruncatedStdout = e.out.bytes()
+		e.outcome.Stderr, e.outcome.TruncatedStderr = e.errs.bytes()
+	}
+	e.log.finish()
+	close(e.done)
+	e.s.forgetOldest()
+}
+
+// keptExecs is how many finished commands can still be asked for by id.
+const keptExecs = 256
+
+// forgetOldest lets go of the longest finished commands; their logs stay.
+func (s *Session) forgetOldest() {
+	s.mu.Lock()
+	var over []*Exec
+	for _, e := range s.execs {
+		if e.runState() == "" {
+			over = append(over, e)
+		}
+	}
+	s.mu.Unlock()
+	if len(over) <= keptExecs {
+		return
+	}
+	slices.SortFunc(over, func(a, b *Exec) int { return a.startedAt.Compare(b.startedAt) })
+	for _, e := range over[:len(over)-keptExecs] {
+		s.unregister(e)
+	}
+}
+
+// Wait gives the outcome. Ending ctx ends the waiting, not the command.
+func (e *Exec) Wait(ctx context.Context) (ExecOutcome, error) {
+	select {
+	case <-e.done:
+		return e.outcome, e.err
+	case <-ctx.Done():
+		return ExecOutcome{}, ctx.Err()
+	}
+}
+
+// runState is "running", "background" or, for a command that is over, "".
+func (e *Exec) runState() string {
+	select {
+	case <-e.done:
+	default:
+		return "running"
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.background {
+		return "background"
+	}
+	return ""
+}
+
+// LogFile is the host file that holds all of the command's output.
+func (e *Exec) LogFile() string { return e.log.name }
+
+// Session is the one that the command runs in.
+func (e *Exec) Session() *Session { return e.s }
+
+// Stdin writes to the command's standard input; eof closes it.
+func (e *Exec) Stdin(ctx context.Context, p []byte, eof bool) error {
+	return e.proc.Stdin(ctx, p, eof)
+}
+
+// Resize tells the command's terminal its size.
+func (e *Exec) Resize(ctx context.Context, w sandbox.Winsize) error { return e.proc.Resize(ctx, w) }
+
+// Signal sends a signal, like "SIGINT", to the command's whole process group.
+func (e *Exec) Signal(ctx context.Context, name string) error { return e.proc.Signal(ctx, name) }
+
+// Cancel ends the command and every descendant.
+func (e *Exec) Cancel(ctx context.Context) error { return e.proc.Cancel(ctx) }
+
+// Follow delivers the output from byte `from` on (counted over both streams in the
+// order in which they came), and what follows, until the command has ended.
+func (e *Exec) Follow(ctx context.Context, from int64, sink sandbox.Sink) (ExecOutcome, error) {
+	if err := e.log.follow(ctx, from, sink); err != nil {
+		return ExecOutcome{}, err
+	}
+	out, err := e.Wait(ctx)
+	out.Stdout, out.Stderr = nil, nil
+	out.TruncatedStdout, out.TruncatedStderr = 0, 0
+	return out, err
+}
+
+// Execs lists the session's commands that run, and what outlived a finished one.
+func (s *Session) Execs(ctx context.Context) ([]ExecInfo, error) {
+	sb, err := s.sandbox("list commands")
+	if err != nil {
+		return nil, err
+	}
+	procs, err := sb.Processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	background := map[string]bool{}
+	for _, p := range procs {
+		background[p.ID] = p.State == "background"
+	}
+	s.mu.Lock()
+	for id, e := range s.execs {
+		e.mu.Lock()
+		e.background = background[id]
+		e.mu.Unlock()
+	}
+	s.mu.Unlock()
+	return s.Info().Execs, nil
+}
+
+// endCommands ends what still runs and waits until its output is in.
+func (s *Session) endCommands(ctx context.Context) error {
+	s.mu.Lock()
+	var running []*Exec
+	for _, e := range s.execs {
+		if e.runState() == "running" {
+			running = append(running, e)
+		}
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(running))
+	var wg sync.WaitGroup
+	for i, e := range running {
+		wg.Go(func() {
+			if errs[i] = e.Cancel(ctx); errs[i] == nil {
+				_, errs[i] = e.Wait(ctx)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,295 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"glue-lsp/internal/git"
+	"glue-lsp/sandbox"
+	"glue-lsp/workspace"
+)
+
+// Editor is what a session asks of the editor. A nil Editor is the command line,
+// which has no buffers and takes changes by writing to disk.
+type Editor interface {
+	// Documents are the open buffers at one moment.
+	Documents(ctx context.Context) ([]workspace.Document, error)
+	// Caps is what the editor can do with an edit.
+	Caps() workspace.ClientCaps
+	// ApplyEdit asks the editor to apply. The answer is a hint: the session reads
+	// buffers and files back. It may take as long as a person needs to decide.
+	ApplyEdit(ctx context.Context, label string, e *workspace.Edit) (applied bool, reason string, err error)
+}
+
+// Progress is told what a long operation is doing. percent < 0 is unknown.
+type Progress func(message string, percent int)
+
+func (p Progress) say(message string, percent int) {
+	if p != nil {
+		p(message, percent)
+	}
+}
+
+// Options for NewManager.
+type Options struct {
+	Home     string // GLUE_HOME: where sessions, trees and caches are kept
+	Runtimes map[string]sandbox.Runtime
+	Now      func() time.Time
+	Log      func(format string, args ...any)
+	// Changed is called after each change of a session, one call at a time.
+	Changed func(Info)
+	// BusyWait is how long opening waits for another process to let go of the same
+	// workspace; an editor that reloads overlaps with its former self.
+	BusyWait time.Duration
+}
+
+// Manager owns the sessions of one process and knows the ended ones on disk.
+type Manager struct {
+	o Options
+
+	git func() (*git.Git, error)
+
+	opening    sync.Mutex // one opening at a time per process; see Open
+	announcing sync.Mutex
+
+	mu    sync.Mutex
+	open  map[string]*Session
+	ended map[string]*Session // loaded from disk on demand
+	execs map[string]*Exec    // ids are unique per manager
+}
+
+// NewManager makes the state folders (mode 0700). It starts nothing.
+func NewManager(o Options) (*Manager, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.Changed == nil {
+		o.Changed = func(Info) {}
+	}
+	if o.BusyWait == 0 {
+		o.BusyWait = 3 * time.Second
+	}
+	if o.Home == "" {
+		return nil, errors.New("session: no state folder was given")
+	}
+	for _, d := range []string{"", "sessions", "trees", "cache", "workspaces"} {
+		dir := filepath.Join(o.Home, d)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, &Error{
+				Kind: "permissionDenied", Op: "prepare the state folder", Path: dir, Message: err.Error(),
+				Hint: "set GLUE_HOME to a folder that you can write", Err: err,
+			}
+		}
+	}
+	m := &Manager{o: o, open: map[string]*Session{}, ended: map[string]*Session{}, execs: map[string]*Exec{}}
+	m.git = sync.OnceValues(func() (*git.Git, error) { return git.Find(context.Background()) })
+	return m, nil
+}
+
+// newID names a session so that people can tell sessions apart by eye.
+func (m *Manager) newID() string {
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand documents it
+	return m.o.Now().UTC().Format("20060102-150405-") + hex.EncodeToString(b[:])
+}
+
+func (m *Manager) sessionDir(id string) string { return filepath.Join(m.o.Home, "sessions", id) }
+
+// Get finds an open session; "" is the only one that is open.
+func (m *Manager) Get(id string) (*Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if id != "" {
+		if s := m.open[id]; s != nil {
+			return s, nil
+		}
+		return nil, &Error{
+			Kind: NoSuchSession, Session: id, Message: fmt.Sprintf("session %s is not open here", id),
+			Hint: "glue/session/list shows the sessions that there are",
+		}
+	}
+	var usable, lost []*Session
+	for _, s := range m.open {
+		if s.Info().State == StateLost {
+			lost = append(lost, s)
+		} else {
+			usable = append(usable, s)
+		}
+	}
+	if len(usable) == 0 {
+		usable = lost // its own error says more than "no session is open"
+	}
+	switch len(usable) {
+	case 0:
+		return nil, &Error{Kind: NoSuchSession, Message: "no session is open", Hint: "open one with glue/session/open"}
+	case 1:
+		return usable[0], nil
+	}
+	return nil, &Error{
+		Kind: AmbiguousSession, Message: fmt.Sprintf("%d sessions are open", len(usable)),
+		Hint: "name one of them as session",
+	}
+}
+
+// Find is Get for ended sessions too: those whose state lies on disk and that no
+// living process owns.
+func (m *Manager) Find(ctx context.Context, id string) (*Session, error) {
+	s, err := m.Get(id)
+	if err == nil || id == "" {
+		return s, err
+	}
+	m.mu.Lock()
+	s = m.ended[id]
+	m.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	return m.load(ctx, id)
+}
+
+// load brings an ended session back from disk. It takes no lock: only what changes
+// the session does (see claim), so that looking at it keeps nobody else out.
+func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
+	gone := &Error{Kind: NoSuchSession, Session: id, Message: fmt.Sprintf("there is no session %s", id)}
+	if id != filepath.Base(id) || id == "." || id == ".." {
+		return nil, gone
+	}
+	dir := m.sessionDir(id)
+	st, err := readState(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, gone
+	}
+	if err != nil {
+		return nil, &Error{Kind: "unavailable", Session: id, Op: "read the session", Message: err.Error(), Err: err}
+	}
+	if st.open() && isLocked(filepath.Join(dir, "lock")) {
+		return nil, busy(id, &holder{PID: st.OwnerPID, Session: id, Since: st.CreatedAt})
+	}
+	s := &Session{m: m, dir: dir, state: *st, execs: map[string]*Exec{}, ended: true}
+	s.markOrphan()
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	m.ended[id] = s
+	m.mu.Unlock()
+	return s, nil
+}
+
+func busy(id string, h *holder) error {
+	msg := "another process has this session open"
+	if h != nil && h.PID != 0 {
+		msg = fmt.Sprintf("process %d has had it open since %s (session %s)", h.PID, h.Since.Format(time.RFC3339), h.Session)
+	}
+	return &Error{
+		Kind: Busy, Session: id, Op: "open the session", Message: msg,
+		Hint: "close it there, or open a separate one with new: true",
+	}
+}
+
+// List gives the open sessions, then the ended ones whose changes were neither
+// returned nor thrown away, newest first.
+func (m *Manager) List(ctx context.Context) ([]Info, error) {
+	m.mu.Lock()
+	var out []Info
+	seen := map[string]bool{}
+	for id, s := range m.open {
+		seen[id] = true
+		out = append(out, s.Info())
+	}
+	m.mu.Unlock()
+	entries, err := os.ReadDir(filepath.Join(m.o.Home, "sessions"))
+	if err != nil {
+		return nil, &Error{Kind: "unavailable", Op: "list sessions", Message: err.Error(), Err: err}
+	}
+	for _, e := range entries {
+		if seen[e.Name()] || !e.IsDir() {
+			continue
+		}
+		st, err := readState(filepath.Join(m.o.Home, "sessions", e.Name()))
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				m.o.Log("list sessions: %v", err)
+			}
+			continue
+		}
+		if st.open() {
+			if isLocked(filepath.Join(m.sessionDir(st.ID), "lock")) {
+				continue // another process has it open; it is not ours to list
+			}
+		}
+		if !st.unreturned() {
+			continue
+		}
+		s := &Session{state: *st}
+		s.markOrphan()
+		out = append(out, s.Info())
+	}
+	slices.SortFunc(out, func(a, b Info) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return out, ctx.Err()
+}
+
+// markOrphan says what became of a session whose owner died with it open: what the
+// last checkpoint holds is what there is.
+func (s *Session) markOrphan() {
+	if !s.state.open() {
+		return
+	}
+	s.state.State = StateLost
+	s.state.Lost = &LostInfo{Kind: "executorDead", Message: "the server that owned this session ended without closing it"}
+}
+
+// unreturned reports whether the state holds changes that were neither returned nor
+// thrown away.
+func (st *state) unreturned() bool { return st.Checkpoint.ChangedFiles > 0 && st.Agreed != st.Theirs }
+
+// Exec finds a command of any session of this process by its id.
+func (m *Manager) Exec(execID string) (*Session, *Exec, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.execs[execID]
+	if e == nil || !e.started {
+		return nil, nil, &sandbox.Error{
+			Kind: sandbox.NoSuchExec, Op: "find the command", Message: fmt.Sprintf("there is no command %q", execID),
+			Hint: "glue/exec/list shows the commands that run",
+		}
+	}
+	return e.s, e, nil
+}
+
+// Shutdown ends every session: a last checkpoint, the sandbox closed, the changes
+// kept on disk. ctx bounds it.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	var all []*Session
+	for _, s := range m.open {
+		all = append(all, s)
+	}
+	m.mu.Unlock()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, s := range all {
+		wg.Go(func() { _, errs[i] = s.Close(ctx, nil, nil) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (m *Manager) announce(s *Session) {
+	// Info is read under the lock, so that what is announced never goes back in time.
+	m.announcing.Lock()
+	defer m.announcing.Unlock()
+	m.o.Changed(s.Info())
+}

@@ -1,0 +1,378 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+
+	"glue-lsp/internal/tree"
+	"glue-lsp/workspace"
+)
+
+// ReturnOptions say what comes back and how.
+type ReturnOptions struct {
+	Apply           bool   // false only prepares the edit
+	Mode            string // edits, disk or branch; "" is the setting's
+	Paths, Confirm  []string
+	Resolutions     []workspace.Resolution
+	AllowMassDelete bool
+	Branch          string // of mode branch; default glue/<id>
+	Commits         bool   // mode branch: the sandbox's commits one by one
+}
+
+// Return is what came back, or would.
+type Return struct {
+	Mbox        *workspace.Mbox
+	Files       []workspace.Change
+	Edit        *workspace.Edit
+	Applied     bool
+	Disk        []workspace.Change
+	Declined    []workspace.Change
+	Conflicts   []workspace.Conflict
+	Skipped     []Skipped
+	Branch      string
+	Unavailable *Unavailable
+	Terminated  bool // by Close: the sandbox has ended
+}
+
+// Unavailable says why what is returned is not the sandbox's latest. Recovered is the
+// checkpoint that is returned instead.
+type Unavailable struct {
+	Reason, Message string
+	Recovered       *CheckpointInfo
+}
+
+// Return brings what the sandbox changed back, as an edit for the editor and writes to
+// disk for what an edit cannot carry. The session goes on as it was.
+func (s *Session) Return(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
+	s.returning.Lock()
+	defer s.returning.Unlock()
+	release, err := s.claim()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return s.giveBack(ctx, o, p)
+}
+
+// giveBack is Return; the caller holds returning.
+func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
+	if o.Mode == "" {
+		o.Mode = s.opts.ReturnMode
+	}
+	if o.Mode == "" {
+		o.Mode = "edits"
+	}
+	if s.editor == nil && o.Mode == "edits" {
+		o.Mode = "disk"
+	}
+	out := &Return{}
+	p.say("taking a checkpoint", 0)
+	if err := s.lastState(ctx, out); err != nil {
+		return nil, err
+	}
+	if st := s.snapshotState(); st.State == Ready {
+		s.setState(Returning)
+		defer s.setState(Ready)
+	}
+	p.say("merging", 20)
+	if err := s.openWorkspaceLocked(ctx); err != nil {
+		return nil, err
+	}
+	// A buffer may change between the plan and the edit; its edit is then refused, and
+	// merged and sent again.
+	for range 3 {
+		again, err := s.roundTrip(ctx, o, out, p)
+		if err != nil {
+			return out, err
+		}
+		if !again {
+			break
+		}
+	}
+	s.m.announce(s)
+	return out, nil
+}
+
+// lastState brings the known sandbox tree up to date, or falls back to the last
+// checkpoint and says so.
+func (s *Session) lastState(ctx context.Context, out *Return) error {
+	_, err := s.sandbox("return")
+	if err == nil {
+		err = s.check.wait(ctx, s.check.request())
+	}
+	st := s.snapshotState()
+	switch {
+	case err == nil, s.ended && st.State == Closed:
+		return nil
+	case isCanceled(err):
+		return err
+	case isDead(err) || st.Lost != nil:
+		msg := "the sandbox is gone"
+		if st.Lost != nil {
+			msg = st.Lost.Message
+		}
+		at := st.Checkpoint
+		out.Unavailable = &Unavailable{
+			Reason:    "executorDead",
+			Message:   fmt.Sprintf("%s; what it changed after checkpoint %d could not be captured", msg, at.Seq),
+			Recovered: &at,
+		}
+		return nil
+	default:
+		return err
+	}
+}
+
+func (s *Session) setState(state_ string) {
+	s.update(func(st *state) {
+		if st.State == Ready || st.State == Returning {
+			st.State = state_
+		}
+	})
+	s.m.announce(s)
+}
+
+func (s *Session) openWorkspaceLocked(ctx context.Context) error {
+	s.trees.Lock()
+	defer s.trees.Unlock()
+	return s.openWorkspace(ctx)
+}
+
+// roundTrip plans, applies and reads back once. again says that something changed in
+// between and is worth another round.
+func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p Progress) (again bool, err error) {
+	plan, st, err := s.plan(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	out.Files, out.Conflicts = plan.Changes, plan.Conflicts
+	out.Edit, out.Disk = plan.Edit, plan.DiskChanges
+	out.Declined, out.Skipped = plan.Declined, skippedOf(plan.Skipped)
+	if plan.Mass && !o.AllowMassDelete {
+		return false, &Error{
+			Kind: NeedsConfirmation, Op: "return", Session: s.ID(),
+			Message: fmt.Sprintf("the sandbox deleted more than half of the %d files; nothing was changed here", st.Base.Files),
+			Hint:    "look at glue/session/diff; if it is what you want, return with allowMassDelete: true",
+		}
+	}
+	if out.Mbox == nil {
+		p.say("writing the mbox", 40)
+		if out.Mbox, err = s.writeMbox(ctx, st); err != nil {
+			return false, err
+		}
+	}
+	switch {
+	case !o.Apply:
+		return false, nil
+	case o.Mode == "branch":
+		return false, s.toBranch(ctx, o, st, plan, out)
+	case plan.Edit == nil && len(plan.Disk) == 0:
+		return false, s.settled(ctx, st, plan, settlement{})
+	}
+	p.say("waiting for the editor", 60)
+	return s.apply(ctx, st, plan, out)
+}
+
+// plan merges and says what would come back. Only here is the sandbox's tree held
+// still; a person may then take any time to decide.
+func (s *Session) plan(ctx context.Context, o ReturnOptions) (*workspace.Down, state, error) {
+	s.trees.Lock()
+	defer s.trees.Unlock()
+	st := s.snapshotState()
+	docs, err := s.documents(ctx)
+	if err != nil {
+		return nil, st, err
+	}
+	snap, err := s.ws.Snapshot(ctx, s.store, docs)
+	if err != nil {
+		return nil, st, err
+	}
+	req := workspace.DownRequest{
+		Agreed: st.Agreed, Host: snap, Theirs: st.Theirs, Declined: st.Declined, Mode: o.Mode,
+		Paths: o.Paths, Confirm: o.Confirm, Resolutions: o.Resolutions, AllowMassDelete: o.AllowMassDelete,
+	}
+	if s.editor != nil {
+		caps := s.editor.Caps()
+		req.Caps = &caps
+	}
+	plan, err := s.ws.PlanDown(ctx, s.store, req)
+	return plan, st, err
+}
+
+// settlement is what a person took and what they refused.
+type settlement struct {
+	accepted map[string]workspace.Target
+	declined map[string]tree.Entry
+}
+
+// apply hands the edit to the editor, writes the rest, and believes only what it reads
+// back. again says that something was typed in between.
+func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out *Return) (again bool, err error) {
+	applied, refused := true, ""
+	if plan.Edit != nil {
+		applied, refused, err = s.editor.ApplyEdit(ctx, "Changes from the sandbox", plan.Edit)
+		if err != nil {
+			if isCanceled(err) {
+				return false, err
+			}
+			applied, refused = false, err.Error()
+		}
+	}
+	// What the person refused in the editor is not written behind their back.
+	if applied && len(plan.Disk) > 0 {
+		if err := s.ws.Apply(ctx, plan.Disk); err != nil {
+			return false, err
+		}
+	}
+	docs, err := s.documents(ctx)
+	if err != nil {
+		return false, err
+	}
+	verdicts, err := s.ws.ReadBack(ctx, s.store, plan.Targets, docs)
+	if err != nil {
+		return false, err
+	}
+	got := settlement{accepted: map[string]workspace.Target{}, declined: map[string]tree.Entry{}}
+	for _, v := range verdicts {
+		target := plan.Targets[v.Path]
+		switch {
+		case v.Outcome == "taken":
+			got.accepted[v.Path] = target
+		case v.Outcome == "changed":
+			again = true
+		case applied:
+			// The editor took the edit, so this part is what a person left out of it.
+			got.declined[v.Path] = target.Theirs
+		}
+	}
+	out.Applied = len(got.accepted) > 0 && len(got.declined) == 0 && !again
+	if !applied {
+		s.warn("the editor did not apply the changes%s", because(refused))
+	}
+	for _, c := range plan.Changes {
+		if _, ok := got.declined[c.Path]; ok {
+			out.Declined = append(out.Declined, c)
+		}
+	}
+	return again, s.settled(ctx, st, plan, got)
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// settled moves what both sides agree on: for what was read back as taken, and for what
+// the plan found settled without a write. A path whose agreed content moved since the
+// plan was made is left to the next round.
+func (s *Session) settled(ctx context.Context, planned state, plan *workspace.Down, got settlement) error {
+	s.trees.Lock()
+	defer s.trees.Unlock()
+	now := s.snapshotState()
+	moved := map[string]bool{}
+	if now.Agreed != planned.Agreed {
+		diff, err := s.store.Repo.Diff(ctx, planned.Agreed, now.Agreed, false)
+		if err != nil {
+			return err
+		}
+		for _, d := range diff {
+			moved[d.Old.Path], moved[d.New.Path] = true, true
+		}
+	}
+	var entries []tree.Entry
+	for path, target := range plan.Targets {
+		_, accepted := got.accepted[path]
+		if (accepted || target.Was.Same(target.Want)) && !moved[path] {
+			e := target.Theirs
+			e.Path = path
+			entries = append(entries, e)
+		}
+	}
+	if err := s.advance(ctx, entries, nil); err != nil {
+		return err
+	}
+	return s.recordDeclined(ctx, func(declined map[string]tree.Entry) {
+		for p := range got.accepted {
+			delete(declined, p)
+		}
+		maps.Copy(declined, got.declined)
+	})
+}
+
+// recordDeclined changes the list of refused contents and all that depends on it, and
+// makes it durable.
+func (s *Session) recordDeclined(ctx context.Context, change func(map[string]tree.Entry)) error {
+	s.update(func(st *state) {
+		// A new map: whoever reads a copy of the state must not see this one change.
+		declined := map[string]tree.Entry{}
+		maps.Copy(declined, st.Declined)
+		change(declined)
+		st.Declined = declined
+	})
+	st := s.snapshotState()
+	count, err := s.countChanged(ctx, &st)
+	if err != nil {
+		return err
+	}
+	s.update(func(st *state) { st.Checkpoint.ChangedFiles = count })
+	return s.save(true)
+}
+
+// toBranch puts the merged tree on a branch of the user's repository, and nothing else.
+func (s *Session) toBranch(ctx context.Context, o ReturnOptions, st state, plan *workspace.Down, out *Return) error {
+	if len(plan.Changes) == 0 {
+		return nil
+	}
+	name := o.Branch
+	if name == "" {
+		name = "glue/" + s.ID()
+	}
+	var commits []string
+	if o.Commits && st.Head != "" {
+		commits = []string{st.Head}
+	}
+	ref, err := s.ws.Branch(ctx, s.store, name, plan.Merged, fmt.Sprintf("Changes from sandbox session %s", s.ID()), commits)
+	if err != nil {
+		return err
+	}
+	out.Branch, out.Applied = ref, true
+	return nil
+}
+
+// writeMbox writes runtime.mbox, its meta file and the bundle into the session's folder.
+func (s *Session) writeMbox(ctx context.Context, st state) (*workspace.Mbox, error) {
+	if st.Agreed == st.Theirs && st.Head == "" {
+		return nil, nil
+	}
+	limit := s.opts.ReturnMaxBytes
+	if limit == 0 {
+		limit = defaultReturnMax
+	}
+	mbox, err := s.store.Mbox(ctx, workspace.MboxRequest{
+		BaseTree: st.BaseTree, BaseCommit: st.Base.Commit, Agreed: st.Agreed, Theirs: st.Theirs, Head: st.Head,
+		Dir: s.dir, MaxBytes: limit,
+		Meta: workspace.Meta{
+			RuntimeID: st.Runtime, SandboxID: st.SandboxID, BootstrapSHA: st.Base.Commit, RemoteURL: st.RemoteURL,
+			RuntimeCwd: st.Cwd, CapturedAt: s.m.o.Now(), Session: st.ID,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if mbox != nil && mbox.Truncated {
+		s.warn("the mbox was cut at %d bytes; %s holds everything", limit, filepath.Join(s.dir, "runtime.bundle"))
+	}
+	return mbox, nil
+}
+
+// Undo takes the last return back.
+func (s *Session) Undo(context.Context) (*Return, error) {
+	return nil, &Error{
+		Kind: "unsupported", Op: "undo the return", Session: s.ID(),
+		Message: "undoing a whole return is not available yet", Hint: "use the editor's undo, or the diff of glue-base and your files",
+	}
+}

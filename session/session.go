@@ -1,0 +1,224 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"glue-lsp/sandbox"
+	"glue-lsp/workspace"
+)
+
+// Session is one sandbox bound to one working tree. It is safe for concurrent use.
+//
+// Three locks, taken in this order: returning (one return or discard at a time, held
+// while a person decides), trees (one movement of trees at a time), mu (the fields).
+type Session struct {
+	m      *Manager
+	dir    string
+	editor Editor
+	opts   OpenOptions
+	ended  bool // loaded from disk; there is no sandbox
+
+	returning sync.Mutex
+	trees     sync.Mutex
+
+	// Guarded by trees.
+	ws     *workspace.Workspace
+	store  *workspace.Store
+	ignore ignoreRules
+	last   lastSync
+
+	mu       sync.Mutex
+	state    state
+	sb       sandbox.Sandbox // nil when the session has ended
+	execs    map[string]*Exec
+	closing  bool
+	check    checkpointer
+	ownLock  *flock.Flock  // of the session's folder
+	wsLock   *flock.Flock  // of the workspace; nil for a separate session
+	finished chan struct{} // closed when the session's goroutines may end
+	wg       sync.WaitGroup
+}
+
+// ID names the session; it is also its folder's name.
+func (s *Session) ID() string { return s.state.ID }
+
+// Dir is the session's folder on the host, where its mbox and logs are.
+func (s *Session) Dir() string { return s.dir }
+
+// Files gives the sandbox's file operations, or an error when there is no sandbox
+// any more.
+func (s *Session) Files() (sandbox.Files, error) { return s.sandbox("use files") }
+
+// sandbox gives the running sandbox, or says why there is none.
+func (s *Session) sandbox(op string) (sandbox.Sandbox, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sb != nil && s.state.Lost == nil {
+		return s.sb, nil
+	}
+	msg := fmt.Sprintf("session %s has ended", s.state.ID)
+	if s.state.Lost != nil {
+		msg = fmt.Sprintf("the sandbox of session %s is gone: %s", s.state.ID, s.state.Lost.Message)
+	}
+	return nil, &Error{
+		Kind: Lost, Op: op, Session: s.state.ID, Message: msg, Checkpoint: s.state.Checkpoint.Seq,
+		Hint: "its changes up to the last checkpoint can still be shown and returned",
+	}
+}
+
+// openStore opens what a session loaded from disk needs: its objects.
+func (s *Session) openStore(ctx context.Context) error {
+	g, err := s.m.git()
+	if err != nil {
+		return gitError("open the session", err)
+	}
+	s.store, err = workspace.OpenStore(ctx, g, filepath.Join(s.dir, "objects.git"))
+	if err != nil {
+		return &Error{Kind: "unavailable", Op: "open the session's objects", Session: s.ID(), Path: s.dir, Message: err.Error(), Err: err}
+	}
+	return nil
+}
+
+// openWorkspace opens the working tree of a session loaded from disk, which may have
+// moved or vanished since.
+func (s *Session) openWorkspace(ctx context.Context) error {
+	if s.ws != nil {
+		return nil
+	}
+	g, err := s.m.git()
+	if err != nil {
+		return gitError("open the workspace", err)
+	}
+	s.ws, err = workspace.Open(ctx, g, s.state.Folder, s.m.workspaceOptions(s.opts, s.state.Folder))
+	return err
+}
+
+// claim keeps other processes out while an ended session is changed, and reads what
+// they did to it before. For an open session it does nothing: its lock is held.
+func (s *Session) claim() (release func(), err error) {
+	if !s.ended {
+		return func() {}, nil
+	}
+	l, other, err := takeLock(filepath.Join(s.dir, "lock"), holder{PID: os.Getpid(), Session: s.ID(), Since: s.m.o.Now()})
+	if err != nil {
+		return nil, &Error{Kind: "unavailable", Op: "lock the session", Session: s.ID(), Message: err.Error(), Err: err}
+	}
+	if l == nil {
+		return nil, busy(s.ID(), other)
+	}
+	st, err := readState(s.dir)
+	if err != nil {
+		_ = l.Close()
+		return nil, &Error{Kind: NoSuchSession, Op: "read the session", Session: s.ID(), Message: err.Error(), Err: err}
+	}
+	s.mu.Lock()
+	s.state = *st
+	s.mu.Unlock()
+	s.markOrphan()
+	return func() { _ = l.Close() }, nil
+}
+
+// update changes the state under its lock.
+func (s *Session) update(f func(st *state)) {
+	s.mu.Lock()
+	f(&s.state)
+	s.mu.Unlock()
+}
+
+// snapshotState copies the state for reading.
+func (s *Session) snapshotState() state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// save writes session.json as the state is now.
+func (s *Session) save(durable bool) error {
+	st := s.snapshotState()
+	if err := writeState(s.dir, &st, durable); err != nil {
+		return &Error{Kind: "noSpace", Op: "save the session", Session: s.ID(), Path: s.dir, Message: err.Error(),
+			Hint: "make room on the disk that holds the session's folder; nothing was lost in the sandbox", Err: err}
+	}
+	return nil
+}
+
+const maxWarnings = 20
+
+// warn adds a warning that SessionInfo shows, each text once.
+func (s *Session) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.state.Warnings, text) {
+		return
+	}
+	s.state.Warnings = append(s.state.Warnings, text)
+	if n := len(s.state.Warnings); n > maxWarnings {
+		s.state.Warnings = s.state.Warnings[n-maxWarnings:]
+	}
+}
+
+// documents asks the editor for its buffers.
+func (s *Session) documents(ctx context.Context) ([]workspace.Document, error) {
+	if s.editor == nil {
+		return nil, nil
+	}
+	return s.editor.Documents(ctx)
+}
+
+// release lets go of the session's locks.
+func (s *Session) release() {
+	s.releaseWorkspace()
+	if s.ownLock != nil {
+		_ = s.ownLock.Close() // the process's end releases it too
+	}
+}
+
+// releaseWorkspace lets another session be opened on the folder.
+func (s *Session) releaseWorkspace() {
+	s.mu.Lock()
+	l := s.wsLock
+	s.wsLock = nil
+	s.mu.Unlock()
+	if l != nil {
+		_ = l.Close()
+	}
+}
+
+// watch waits for the sandbox's end and says so at once.
+func (s *Session) watch() {
+	sb := s.sb
+	select {
+	case <-sb.Done():
+	case <-s.finished:
+		return
+	}
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return
+	}
+	reason := "the sandbox ended"
+	if err := sb.Err(); err != nil {
+		reason = err.Error()
+	}
+	s.state.State = StateLost
+	s.state.Lost = &LostInfo{Kind: string(sandbox.ExecutorDead), Message: reason}
+	s.mu.Unlock()
+	if err := s.save(true); err != nil {
+		s.m.o.Log("session %s: %v", s.ID(), err)
+	}
+	s.releaseWorkspace()
+	s.m.announce(s)
+}
+
+// closeTimeout bounds the ending of a sandbox whose caller gave no bound.
+const closeTimeout = 30 * time.Second

@@ -1,0 +1,157 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+
+	"glue-lsp/internal/tree"
+)
+
+// stateVersion is raised when session.json changes in a way that old readers would
+// misunderstand.
+const stateVersion = 1
+
+// state is session.json: all that a later process needs to give back what this
+// session holds. Tree and commit ids are objects of the session's objects.git.
+type state struct {
+	Version   int       `json:"version"`
+	ID        string    `json:"id"`
+	Runtime   string    `json:"runtime"`
+	State     string    `json:"state"`
+	Folder    string    `json:"folder"`
+	Subdir    string    `json:"subdir"`
+	Root      string    `json:"root"`
+	Cwd       string    `json:"cwd"`
+	SandboxID string    `json:"sandbox_id,omitempty"`
+	Isolation string    `json:"isolation"`
+	Gaps      []string  `json:"gaps,omitempty"`
+	Transport string    `json:"transport"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	OwnerPID  int       `json:"owner_pid"`
+
+	Base      BaseInfo      `json:"base"`
+	BaseTree  string        `json:"base_tree"`
+	Bootstrap BootstrapInfo `json:"bootstrap"`
+	RemoteURL string        `json:"remote_url,omitempty"`
+
+	// Agreed is what both sides last held alike, Theirs the sandbox's tree as of the
+	// last checkpoint, Head the newest commit made inside.
+	Agreed      string                `json:"agreed"`
+	Theirs      string                `json:"theirs"`
+	Head        string                `json:"head,omitempty"`
+	Fingerprint string                `json:"fingerprint,omitempty"`
+	Token       string                `json:"token,omitempty"`
+	Declined    map[string]tree.Entry `json:"declined,omitempty"`
+	Checkpoint  CheckpointInfo        `json:"checkpoint"`
+
+	Sandbox  []byte    `json:"sandbox,omitempty"` // for the runtime's Reap
+	Warnings []string  `json:"warnings,omitempty"`
+	Lost     *LostInfo `json:"lost,omitempty"`
+}
+
+// open reports whether a session in this state has, or is getting, a sandbox.
+func (st *state) open() bool {
+	return st.State == Opening || st.State == Ready || st.State == Returning
+}
+
+const stateFile = "session.json"
+
+// writeState replaces session.json. With durable it is on the disk when this returns.
+func writeState(dir string, st *state, durable bool) error {
+	b, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return fmt.Errorf("session state: %w", err)
+	}
+	name := filepath.Join(dir, stateFile)
+	if !durable {
+		return renameio.WriteFile(name, b, 0o600, renameio.WithExistingPermissions())
+	}
+	if err := renameio.WriteFile(name, b, 0o600); err != nil {
+		return fmt.Errorf("session state: %w", err)
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func readState(dir string) (*state, error) {
+	b, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return nil, err
+	}
+	var st state
+	if err := json.Unmarshal(b, &st); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", filepath.Join(dir, stateFile), err)
+	}
+	if st.Version > stateVersion {
+		return nil, fmt.Errorf("%s was written by a newer glue-lsp (version %d); use that one", dir, st.Version)
+	}
+	return &st, nil
+}
+
+// holder says who has a lock, for the message that the second one gets.
+type holder struct {
+	PID     int       `json:"pid"`
+	Session string    `json:"session"`
+	Since   time.Time `json:"since"`
+}
+
+// takeLock locks a file for this process. It is released when the process ends, however
+// it ends. When somebody else holds it the lock is nil and holder says who.
+func takeLock(file string, h holder) (*flock.Flock, *holder, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, nil, err
+	}
+	l := flock.New(file, flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if err != nil {
+		return nil, nil, fmt.Errorf("lock %s: %w", file, err)
+	}
+	if !ok {
+		other := &holder{}
+		if b, err := os.ReadFile(file + ".json"); err == nil {
+			_ = json.Unmarshal(b, other) // a half-written note only makes the message shorter
+		}
+		return nil, other, nil
+	}
+	b, err := json.Marshal(h)
+	if err == nil {
+		err = renameio.WriteFile(file+".json", b, 0o600)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, nil, err
+	}
+	return l, nil, nil
+}
+
+// isLocked reports whether a living process holds the lock.
+func isLocked(file string) bool {
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	l := flock.New(file)
+	ok, err := l.TryRLock()
+	if err == nil && ok {
+		_ = l.Close()
+		return false
+	}
+	return true
+}
