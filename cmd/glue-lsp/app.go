@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"glue-lsp/config"
+	"glue-lsp/sandbox"
+	"glue-lsp/sandbox/local"
+	"glue-lsp/session"
+)
+
+// app is what the subcommands share: settings and the sessions' manager.
+type app struct {
+	settings *config.Settings
+	manager  *session.Manager
+	warnings []string
+}
+
+// homeDir is GLUE_HOME, by default ~/.glue.
+func homeDir() (string, error) {
+	if dir := os.Getenv("GLUE_HOME"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no home folder to keep sessions in (%w); set GLUE_HOME", err)
+	}
+	return filepath.Join(home, ".glue"), nil
+}
+
+// newApp reads the settings of the environment and config.yaml and makes a manager.
+func newApp(o session.Options) (*app, error) {
+	home, err := homeDir()
+	if err != nil {
+		return nil, err
+	}
+	settings, warnings, err := config.Load(config.Sources{Home: home, Environ: os.Environ(), Trusted: true})
+	if err != nil {
+		return nil, err
+	}
+	m, err := newManager(home, settings, o)
+	if err != nil {
+		return nil, err
+	}
+	return &app{settings: settings, manager: m, warnings: warnings}, nil
+}
+
+// newManager makes a manager with every runtime that this build has.
+func newManager(home string, s *config.Settings, o session.Options) (*session.Manager, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program's own file: %w", err)
+	}
+	o.Home = home
+	o.Now = time.Now
+	o.Runtimes = map[string]sandbox.Runtime{
+		"local": local.New(local.Options{AgentPath: self, Isolation: s.LocalIsolation, Home: home, Environ: os.Environ()}),
+	}
+	return session.NewManager(o)
+}
+
+// openOptions are the settings as they concern opening a session.
+func (a *app) openOptions(folder string) session.OpenOptions {
+	s := a.settings
+	o := session.OpenOptions{
+		Folder: folder, Runtime: s.Runtime, Include: s.Include, Exclude: s.Exclude, ReturnMode: s.ReturnMode,
+		BundleMaxBytes: int64(s.BundleMaxMB) << 20, ReturnMaxBytes: int64(s.ReturnMaxMB) << 20,
+	}
+	if s.Runtime == "local" {
+		o.Network = s.LocalNetwork
+	}
+	return o
+}
