@@ -1,0 +1,82 @@
+# `make help` lists the targets. Tools are pinned here and installed under .tools.
+GOLANGCI_LINT := v2.15.0
+GOFUMPT       := v0.12.0
+GOTESTSUM     := v1.13.0
+# A real Go repository that tests run on, taken from the Go module cache.
+export GLUE_TEST_TREE_MODULE := golang.org/x/tools@v0.52.0
+
+export CGO_ENABLED ?= 0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS := .tools
+PKGS := ./...
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/glue-lsp
+	@mkdir -p bin
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/glue-lsp ./cmd/glue-lsp
+
+.PHONY: demo
+demo: deps build ## show the main job: a real LSP conversation on a real tree, in a local sandbox
+	go run ./internal/demo -server bin/glue-lsp
+
+.PHONY: deps
+deps: # what running and testing need from the system
+	@scripts/install-deps
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
+	GOBIN=$(abspath $(TOOLS)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	@touch $@
+$(TOOLS)/gofumpt-$(GOFUMPT):
+	GOBIN=$(abspath $(TOOLS)) go install mvdan.cc/gofumpt@$(GOFUMPT)
+	@touch $@
+$(TOOLS)/gotestsum-$(GOTESTSUM):
+	GOBIN=$(abspath $(TOOLS)) go install gotest.tools/gotestsum@$(GOTESTSUM)
+	@touch $@
+
+.PHONY: check
+check: format lint vet unit ## format, lint, vet and the quick tests, in under two minutes
+
+.PHONY: format
+format: $(TOOLS)/gofumpt-$(GOFUMPT) # fails and names the files that are not formatted
+	@out=$$($(TOOLS)/gofumpt -l .); test -z "$$out" || { echo "not formatted (run: .tools/gofumpt -w .):"; echo "$$out"; exit 1; }
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT)
+	$(TOOLS)/golangci-lint run $(PKGS)
+
+.PHONY: vet
+vet:
+	go vet $(PKGS)
+	GOOS=darwin go vet $(PKGS)
+
+.PHONY: unit
+unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short $(PKGS)
+
+.PHONY: test
+test: deps build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
+	go mod download $(GLUE_TEST_TREE_MODULE)
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -timeout 15m $(PKGS)
+
+.PHONY: race
+race: ## all tests under the race detector
+	CGO_ENABLED=1 go test -race -timeout 30m $(PKGS)
+
+.PHONY: bench
+bench: deps build ## measure against floors in the same run, and write docs/benchmarks.md
+	go mod download $(GLUE_TEST_TREE_MODULE)
+	go run ./internal/bench -server bin/glue-lsp -out docs/benchmarks.md
+
+.PHONY: soak
+soak: deps build ## the laws and fuzz targets, for long
+	go test -count=1 -timeout 60m ./workspace ./internal/tree ./session -rapid.checks=5000 -run 'Law'
+	go test ./internal/wire -run '^$$' -fuzz FuzzFrames -fuzztime 60s
+	go test ./internal/wire -run '^$$' -fuzz FuzzConn -fuzztime 60s
+
+.PHONY: docs
+docs: ## write the pages that come from tables in the code
+	go test ./handlers ./config -run 'Docs|Reference' -update

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+
+	"glue-lsp/internal/wire"
+)
+
+// client is a server process and a connection to it.
+type client struct {
+	cmd    *exec.Cmd
+	in     io.Closer
+	conn   *wire.Conn
+	done   chan error
+	output atomic.Int64 // bytes of glue/exec/output data, as JSON
+	edits  atomic.Int64
+}
+
+// Call answers what a client must.
+func (c *client) Call(_ context.Context, method string, _ json.RawMessage) (any, error) {
+	switch method {
+	case "workspace/applyEdit":
+		c.edits.Add(1)
+		return map[string]any{"applied": false, "failureReason": "measured only"}, nil
+	case "window/workDoneProgress/create", "client/registerCapability":
+		return nil, nil
+	}
+	return nil, &wire.Error{Code: wire.MethodNotFound, Message: method}
+}
+
+// Notify counts output.
+func (c *client) Notify(_ context.Context, method string, params json.RawMessage) {
+	if method == "glue/exec/output" {
+		c.output.Add(int64(len(params)))
+	}
+}
+
+// start starts a server with a state folder of its own and initializes it for folder.
+func (b *bench) start(home, folder string) (*client, error) {
+	c := &client{done: make(chan error, 1)}
+	c.cmd = exec.Command(b.server, "serve", "--log-level", "error")
+	c.cmd.Env = append(os.Environ(), "GLUE_HOME="+home)
+	c.cmd.Stderr = os.Stderr
+	in, err := c.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	c.in = in
+	c.conn = wire.New(out, in, c, wire.Options{})
+	go func() { c.done <- c.conn.Run(context.Background()) }()
+	var result json.RawMessage
+	err = c.call("initialize", map[string]any{
+		"processId": os.Getpid(), "capabilities": map[string]any{},
+		"workspaceFolders": []any{map[string]any{"uri": "file://" + folder, "name": "bench"}},
+	}, &result)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.conn.Notify(context.Background(), "initialized", map[string]any{})
+}
+
+func (c *client) call(method string, params, result any) error {
+	if err := c.conn.Call(context.Background(), method, params, result); err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	return nil
+}
+
+// stop ends the server as an editor does.
+func (c *client) stop() error {
+	err := c.call("shutdown", nil, nil)
+	if notifyErr := c.conn.Notify(context.Background(), "exit", nil); err == nil {
+		err = notifyErr
+	}
+	waitErr := c.cmd.Wait()
+	_ = c.conn.Close()
+	<-c.done
+	return errors.Join(err, waitErr)
+}
+
+// resident gives the process's resident memory in MiB.
+func resident(pid int) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			var kib float64
+			_, err := fmt.Sscan(rest, &kib)
+			return kib / 1024, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}

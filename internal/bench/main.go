@@ -1,0 +1,152 @@
+// Command bench measures glue-lsp against floors in the same run and writes the table
+// of docs/benchmarks.md. Absolute times differ between machines; the ratio to the floor
+// and the goal are what to look at. It judges nothing and never fails for being slow.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"glue-lsp/sandbox/agent"
+)
+
+// row is one line of the table.
+type row struct {
+	what  string
+	floor string // what the floor is
+	base  time.Duration
+	here  time.Duration
+	goal  string
+	note  string
+	text  string // instead of durations
+}
+
+type bench struct {
+	ctx    context.Context
+	server string // path of the binary
+	work   string // private folder of this run
+	rows   []row
+}
+
+func main() {
+	if agent.IsAgent(os.Args) {
+		os.Exit(agent.Main(os.Args[2:], os.Stdin, os.Stdout))
+	}
+	server := flag.String("server", "bin/glue-lsp", "the binary to measure")
+	out := flag.String("out", "", "write the page to this file as well")
+	only := flag.String("only", "", "only sections whose name contains this")
+	flag.Parse()
+	abs, err := filepath.Abs(*server)
+	if err != nil {
+		log.Fatal(err)
+	}
+	work, err := os.MkdirTemp("", "glue-bench-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	b := &bench{ctx: context.Background(), server: abs, work: work}
+	err = b.run(*only)
+	if rmErr := os.RemoveAll(work); err == nil {
+		err = rmErr
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	page := b.page()
+	fmt.Print(page)
+	if *out != "" && *only == "" {
+		if err := os.WriteFile(*out, []byte(page), 0o644); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func (b *bench) run(only string) error {
+	for _, s := range []struct {
+		name string
+		f    func() error
+	}{
+		{"server", b.measureServer},
+		{"exec", b.measureExec},
+		{"trees", b.measureTrees},
+		{"session", b.measureSession},
+		{"large", b.measureLarge},
+	} {
+		if only != "" && !strings.Contains(s.name, only) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "measuring %s\n", s.name)
+		if err := s.f(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) add(r row) {
+	b.rows = append(b.rows, r)
+	fmt.Fprintf(os.Stderr, "  %-52s %s\n", r.what, r.cells())
+}
+
+func (r row) cells() string {
+	if r.text != "" {
+		return r.text
+	}
+	ratio := "–"
+	if r.base > 0 {
+		ratio = fmt.Sprintf("%.1f×", float64(r.here)/float64(r.base))
+	}
+	base := "–"
+	if r.base > 0 {
+		base = short(r.base)
+	}
+	return fmt.Sprintf("%s | %s | %s", base, short(r.here), ratio)
+}
+
+func (b *bench) page() string {
+	var s strings.Builder
+	s.WriteString("# Benchmarks\n\nMade by `make bench`: both sides of each row in one run, medians. Ratios travel between\nmachines, absolute times do not.\n\n")
+	fmt.Fprintf(&s, "%d cores, %s/%s, %s.\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	s.WriteString("| what | floor is | floor | here | ratio | goal |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range b.rows {
+		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", r.what, r.floor, r.cells(), r.goal)
+	}
+	return s.String()
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond))
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// median runs f n times, after one run that does not count, and gives the middle time.
+func median(n int, f func() error) (time.Duration, error) {
+	if err := f(); err != nil {
+		return 0, err
+	}
+	times := make([]time.Duration, n)
+	for i := range times {
+		start := time.Now()
+		if err := f(); err != nil {
+			return 0, err
+		}
+		times[i] = time.Since(start)
+	}
+	slices.Sort(times)
+	return times[n/2], nil
+}
