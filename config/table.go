@@ -33,7 +33,9 @@ type Setting struct {
 	// UserOnly settings run a program, send data or open the network: a workspace's
 	// value does not count.
 	UserOnly bool
-	Help     string
+	// Planned settings are known, so that a file may hold them, and have no effect yet.
+	Planned bool
+	Help    string
 
 	set func(s *Settings, v any)
 }
@@ -62,7 +64,7 @@ func Table() []Setting {
 		{Key: "bundle_max_mb", Env: "GLUE_BUNDLE_MAX_MB", Type: Integer, Default: 0, Min: 0, Max: 65536, UserOnly: true,
 			Help: "Largest bundle that is sent when a session opens, in MiB. 0 is the runtime's own: 30 for Modal, no limit locally.",
 			set:  func(s *Settings, v any) { s.BundleMaxMB = v.(int) }},
-		{Key: "upload_max_mb", Type: Integer, Default: 1024, Min: 1, Max: 65536, UserOnly: true,
+		{Key: "upload_max_mb", Type: Integer, Default: 1024, Min: 1, Max: 65536, UserOnly: true, Planned: true,
 			Help: "Largest upload in MiB when the tree is over bundle_max_mb and no remote can serve the rest.",
 			set:  func(s *Settings, v any) { s.UploadMaxMB = v.(int) }},
 		{Key: "include", Type: Strings, Default: []string{}, UserOnly: true,
@@ -71,66 +73,66 @@ func Table() []Setting {
 		{Key: "exclude", Type: Strings, Default: []string{},
 			Help: "Patterns, as in .gitignore, of files that never go up.",
 			set:  func(s *Settings, v any) { s.Exclude = v.([]string) }},
-		{Key: "history", Type: String, Default: "none",
+		{Key: "history", Type: String, Default: "none", Planned: true,
 			Help: "How much of HEAD's history the sandbox gets: none, shallow:N or full.",
 			set:  func(s *Settings, v any) { s.History = v.(string) }},
 
-		{Key: "setup", Type: Strings, Default: []string{}, UserOnly: true,
+		{Key: "setup", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
 			Help: "Commands that run once when a session opens, and again when a lock file changed.",
 			set:  func(s *Settings, v any) { s.Setup = v.([]string) }},
-		{Key: "share", Type: StringsMap, Default: map[string][]string{}, UserOnly: true,
+		{Key: "share", Type: StringsMap, Default: map[string][]string{}, UserOnly: true, Planned: true,
 			Help: "Ignored dependency folders that a local sandbox gets a copy of, by language.",
 			set:  func(s *Settings, v any) { s.Share = v.(map[string][]string) }},
 		{Key: "runners", Type: Runners, Default: []Runner{}, UserOnly: true,
 			Help: "How kinds of files are run and tested: objects of language, files, run and test. They come before the built-in ones.",
 			set:  func(s *Settings, v any) { s.Runners = v.([]Runner) }},
 
-		{Key: "modal.python_path", Env: "MODAL_PYTHON", Type: String, Default: "", UserOnly: true,
+		{Key: "modal.python_path", Env: "MODAL_PYTHON", Type: String, Default: "", UserOnly: true, Planned: true,
 			Help: "Python interpreter that can import modal. Found by itself from the modal command where possible.",
 			set:  func(s *Settings, v any) { s.Modal.PythonPath = v.(string) }},
-		{Key: "modal.modal_cli", Env: "MODAL_CLI", Type: String, Default: "modal", UserOnly: true,
+		{Key: "modal.modal_cli", Env: "MODAL_CLI", Type: String, Default: "modal", UserOnly: true, Planned: true,
 			Help: "The modal command.",
 			set:  func(s *Settings, v any) { s.Modal.CLI = v.(string) }},
-		{Key: "modal.app_name", Env: "MODAL_APP", Type: String, Default: "glue", UserOnly: true,
+		{Key: "modal.app_name", Env: "MODAL_APP", Type: String, Default: "glue", UserOnly: true, Planned: true,
 			Help: "Modal app that sandboxes belong to.",
 			set:  func(s *Settings, v any) { s.Modal.AppName = v.(string) }},
-		{Key: "modal.image", Env: "MODAL_IMAGE", Type: String, Default: "", UserOnly: true,
+		{Key: "modal.image", Env: "MODAL_IMAGE", Type: String, Default: "", UserOnly: true, Planned: true,
 			Help: "Image of the sandbox. Empty is Modal's Debian image with git added.",
 			set:  func(s *Settings, v any) { s.Modal.Image = v.(string) }},
-		{Key: "modal.sandbox_timeout_seconds", Env: "MODAL_SANDBOX_TIMEOUT", Type: Integer, Default: 1800, Min: 1, Max: 86400, UserOnly: true,
+		{Key: "modal.sandbox_timeout_seconds", Env: "MODAL_SANDBOX_TIMEOUT", Type: Integer, Default: 1800, Min: 1, Max: 86400, UserOnly: true, Planned: true,
 			Help: "Hard cap on a sandbox's life, and so on what it can cost, in seconds.",
 			set:  func(s *Settings, v any) { s.Modal.SandboxTimeoutSeconds = v.(int) }},
-		{Key: "modal.delete_on_close", Env: "MODAL_DELETE_ON_CLOSE", Type: Boolean, Default: true, UserOnly: true,
+		{Key: "modal.delete_on_close", Env: "MODAL_DELETE_ON_CLOSE", Type: Boolean, Default: true, UserOnly: true, Planned: true,
 			Help: "Whether closing a session ends its sandbox.",
 			set:  func(s *Settings, v any) { s.Modal.DeleteOnClose = v.(bool) }},
-		{Key: "modal.cpu", Type: Number, Default: 0.0, Min: 0, Max: 1024, UserOnly: true,
+		{Key: "modal.cpu", Type: Number, Default: 0.0, Min: 0, Max: 1024, UserOnly: true, Planned: true,
 			Help: "CPU cores. 0 is Modal's default.",
 			set:  func(s *Settings, v any) { s.Modal.CPU = v.(float64) }},
-		{Key: "modal.memory_mb", Type: Integer, Default: 0, Min: 0, Max: 1 << 22, UserOnly: true,
+		{Key: "modal.memory_mb", Type: Integer, Default: 0, Min: 0, Max: 1 << 22, UserOnly: true, Planned: true,
 			Help: "Memory in MiB. 0 is Modal's default.",
 			set:  func(s *Settings, v any) { s.Modal.MemoryMB = v.(int) }},
-		{Key: "modal.gpu", Type: String, Default: "", UserOnly: true,
+		{Key: "modal.gpu", Type: String, Default: "", UserOnly: true, Planned: true,
 			Help: "GPU type.",
 			set:  func(s *Settings, v any) { s.Modal.GPU = v.(string) }},
-		{Key: "modal.region", Type: String, Default: "", UserOnly: true,
+		{Key: "modal.region", Type: String, Default: "", UserOnly: true, Planned: true,
 			Help: "Region to run in.",
 			set:  func(s *Settings, v any) { s.Modal.Region = v.(string) }},
-		{Key: "modal.secrets", Type: Strings, Default: []string{}, UserOnly: true,
+		{Key: "modal.secrets", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
 			Help: "Names of Modal secrets whose variables commands get.",
 			set:  func(s *Settings, v any) { s.Modal.Secrets = v.([]string) }},
-		{Key: "modal.volumes", Type: Strings, Default: []string{}, UserOnly: true,
+		{Key: "modal.volumes", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
 			Help: "Modal volumes to mount, each name:/path.",
 			set:  func(s *Settings, v any) { s.Modal.Volumes = v.([]string) }},
-		{Key: "modal.env", Type: StringMap, Default: map[string]string{}, UserOnly: true,
+		{Key: "modal.env", Type: StringMap, Default: map[string]string{}, UserOnly: true, Planned: true,
 			Help: "Variables laid over the sandbox's environment.",
 			set:  func(s *Settings, v any) { s.Modal.Env = v.(map[string]string) }},
-		{Key: "modal.network", Type: String, Default: "on", Enum: []string{"on", "none"}, UserOnly: true,
+		{Key: "modal.network", Type: String, Default: "on", Enum: []string{"on", "none"}, UserOnly: true, Planned: true,
 			Help: "Whether commands have a network.",
 			set:  func(s *Settings, v any) { s.Modal.Network = v.(string) }},
-		{Key: "modal.idle_timeout_seconds", Type: Integer, Default: 0, Min: 0, Max: 86400, UserOnly: true,
+		{Key: "modal.idle_timeout_seconds", Type: Integer, Default: 0, Min: 0, Max: 86400, UserOnly: true, Planned: true,
 			Help: "Seconds without activity after which Modal ends the sandbox. 0 is never.",
 			set:  func(s *Settings, v any) { s.Modal.IdleTimeoutSeconds = v.(int) }},
-		{Key: "modal.environment", Env: "MODAL_ENVIRONMENT", Type: String, Default: "", UserOnly: true,
+		{Key: "modal.environment", Env: "MODAL_ENVIRONMENT", Type: String, Default: "", UserOnly: true, Planned: true,
 			Help: "Modal environment to use.",
 			set:  func(s *Settings, v any) { s.Modal.Environment = v.(string) }},
 	}
@@ -151,11 +153,15 @@ func Reference() string {
 		} else if s.Min != s.Max {
 			typ += fmt.Sprintf(", %g to %g", s.Min, s.Max)
 		}
+		help := s.Help
+		if s.Planned {
+			help += " *Has no effect yet.*"
+		}
 		env := ""
 		if s.Env != "" {
 			env = "`" + s.Env + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", s.Key, env, typ, showDefault(s.Default), who, s.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", s.Key, env, typ, showDefault(s.Default), who, help)
 	}
 	return b.String()
 }
