@@ -179,21 +179,26 @@ func contents(t testing.TB, s *Store, id string) map[string]string {
 	return out
 }
 
+// fileOf gives the entry and content that contents shows as text.
+func fileOf(f tree.Format, path, text string) unsaved {
+	mode := tree.Regular
+	if rest, ok := strings.CutPrefix(text, "-> "); ok {
+		text, mode = rest, tree.Symlink
+	} else if rest, ok := strings.CutPrefix(text, "*"); ok {
+		text, mode = rest, tree.Executable
+	}
+	return unsaved{
+		entry:   tree.Entry{Path: path, Mode: mode, Hash: tree.HashBytes(f, []byte(text)), Size: int64(len(text))},
+		content: []byte(text),
+	}
+}
+
 // makeTree stores a tree as contents shows it.
 func makeTree(t testing.TB, s *Store, files map[string]string) string {
 	t.Helper()
 	var changes []git.Change
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		text, mode := files[path], tree.Regular
-		if rest, ok := strings.CutPrefix(text, "-> "); ok {
-			text, mode = rest, tree.Symlink
-		} else if rest, ok := strings.CutPrefix(text, "*"); ok {
-			text, mode = rest, tree.Executable
-		}
-		u := unsaved{
-			entry:   tree.Entry{Path: path, Mode: mode, Hash: tree.HashBytes(s.Repo.Format, []byte(text)), Size: int64(len(text))},
-			content: []byte(text),
-		}
+		u := fileOf(s.Repo.Format, path, files[path])
 		changes = append(changes, git.Change{Entry: u.entry, Open: u.open})
 	}
 	id, err := s.Repo.Update(context.Background(), "", changes)

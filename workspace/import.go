@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"glue-lsp/internal/git"
@@ -46,6 +47,9 @@ func (w *Workspace) take(ctx context.Context, s *Store, r *reading) (*Snapshot, 
 	base := &Snapshot{}
 	if s.last != nil {
 		base = s.last
+	}
+	if slices.Equal(r.entries, base.Entries) && base.Tree != "" {
+		return r.snapshot(base.Tree), nil
 	}
 	var held map[string]*tree.Content
 	defer func() {

@@ -70,27 +70,39 @@ func joinLines(lines []line) []byte {
 
 // pairs matches the lines of two texts: for each new line the index of the old line
 // it is, or takes the place of, and whether their contents are the same. The index is
-// -1 for a line that was inserted. Line ends are not compared.
+// -1 for a line that was inserted. Line ends are not compared. What is alike at the
+// beginning and at the end is matched first, so that an edit in one place leaves all
+// other lines matched as a person would say.
 func pairs(before, after []line, key func([]byte) string) (index []int, same []bool) {
 	index, same = make([]int, len(after)), make([]bool, len(after))
 	a, b := keys(before, key), keys(after, key)
-	x, y := 0, 0
-	match := func(until int) {
-		for ; x < until; x, y = x+1, y+1 {
-			index[y], same[y] = x, true
+	head := 0
+	for head < min(len(a), len(b)) && a[head] == b[head] {
+		head++
+	}
+	tail := 0
+	for tail < min(len(a), len(b))-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
+		tail++
+	}
+	match := func(x, y, n int) {
+		for i := range n {
+			index[y+i], same[y+i] = x+i, true
 		}
 	}
-	for _, d := range lcs.DiffLines(a, b) {
-		match(d.Start)
+	match(0, 0, head)
+	match(len(a)-tail, len(b)-tail, tail)
+	x, y := head, head
+	for _, d := range lcs.DiffLines(a[head:len(a)-tail], b[head:len(b)-tail]) {
+		match(x, y, head+d.Start-x)
 		for i := d.ReplStart; i < d.ReplEnd; i++ {
-			index[i] = -1
+			index[head+i] = -1
 			if from := d.Start + i - d.ReplStart; from < d.End {
-				index[i] = from
+				index[head+i] = head + from
 			}
 		}
-		x, y = d.End, d.ReplEnd
+		x, y = head+d.End, head+d.ReplEnd
 	}
-	match(len(a))
+	match(x, y, len(a)-tail-x)
 	return index, same
 }
 

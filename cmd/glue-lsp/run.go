@@ -108,6 +108,7 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 		o.PTY = &size
 	}
 	var mu sync.Mutex
+	lineEnded := true
 	o.Sink = func(st sandbox.Stream, _ int64, p []byte) error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -115,6 +116,7 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 		if st == sandbox.Stderr {
 			w = os.Stderr
 		}
+		lineEnded = p[len(p)-1] == '\n'
 		_, err := w.Write(p)
 		return err
 	}
@@ -143,6 +145,9 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 	res, err := e.Wait(context.Background())
 	if err != nil {
 		return exitFailure, err
+	}
+	if tty && !lineEnded {
+		fmt.Fprint(os.Stderr, "\r\n") // the terminal is still raw
 	}
 	return res.ExitCode, nil
 }

@@ -41,6 +41,16 @@ func (r *Repo) Diff(ctx context.Context, from, to string, renames bool) ([]DiffE
 
 // diffRaw is Diff without sizes.
 func (r *Repo) diffRaw(ctx context.Context, from, to string, renames bool, env ...string) ([]DiffEntry, error) {
+	return r.diffTrees(ctx, from, to, diffOptions{renames: renames, most: maxEntries, env: env})
+}
+
+type diffOptions struct {
+	renames bool
+	most    int // entries
+	env     []string
+}
+
+func (r *Repo) diffTrees(ctx context.Context, from, to string, o diffOptions) ([]DiffEntry, error) {
 	for _, id := range []*string{&from, &to} {
 		if *id == "" {
 			*id = r.emptyTree()
@@ -53,14 +63,14 @@ func (r *Repo) diffRaw(ctx context.Context, from, to string, renames bool, env .
 		return nil, nil
 	}
 	args := []string{"diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-color"}
-	if renames {
+	if o.renames {
 		args = append(args, "-M", "-l"+strconv.Itoa(renameLimit))
 	} else {
 		args = append(args, "--no-renames")
 	}
-	var p rawParser
+	p := rawParser{most: o.most}
 	records := &recordWriter{max: maxRecord, each: p.record}
-	err := r.Run(ctx, Cmd{Args: append(args, "--end-of-options", from, to), Stdout: records, Env: env})
+	err := r.Run(ctx, Cmd{Args: append(args, "--end-of-options", from, to), Stdout: records, Env: o.env})
 	if err = errors.Join(records.err, err); err != nil {
 		return nil, fmt.Errorf("compare trees: %w", err)
 	}
@@ -71,6 +81,7 @@ func (r *Repo) diffRaw(ctx context.Context, from, to string, renames bool, env .
 // <status>", then one path, or two for a rename (git-diff-tree(1), RAW OUTPUT
 // FORMAT).
 type rawParser struct {
+	most    int // entries that are taken
 	entries []DiffEntry
 	cur     DiffEntry
 	paths   int // still to come for cur
@@ -87,8 +98,8 @@ func (p *rawParser) record(b []byte) error {
 	if p.paths--; p.paths > 0 {
 		return nil
 	}
-	if len(p.entries) == maxEntries {
-		return &LimitError{What: LimitEntries, Max: strconv.Itoa(maxEntries)}
+	if len(p.entries) == p.most {
+		return &LimitError{What: LimitEntries, Max: strconv.Itoa(p.most)}
 	}
 	p.entries = append(p.entries, p.cur)
 	return nil

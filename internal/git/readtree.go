@@ -21,7 +21,7 @@ const (
 	// maxEntries bounds what one listing may hold: ten folders that each name the
 	// next one ten times are a tree of ten thousand million files.
 	maxEntries = 4_000_000
-	// maxPath bounds one record of a listing.
+	// maxRecord bounds one record of a listing.
 	maxRecord = 1 << 20
 )
 
@@ -29,6 +29,10 @@ const (
 // are listed with mode Gitlink and size 0. The tree may be a sandbox's: its paths
 // are not checked, and more than four million are a *LimitError.
 func (r *Repo) ReadTree(ctx context.Context, id string) ([]tree.Entry, error) {
+	return r.readTree(ctx, id, maxEntries)
+}
+
+func (r *Repo) readTree(ctx context.Context, id string, most int) ([]tree.Entry, error) {
 	if err := r.checkID(id); err != nil {
 		return nil, fmt.Errorf("read tree: %w", err)
 	}
@@ -41,8 +45,8 @@ func (r *Repo) ReadTree(ctx context.Context, id string) ([]tree.Entry, error) {
 		if err != nil {
 			return err
 		}
-		if len(entries) == maxEntries {
-			return &LimitError{What: LimitEntries, Max: strconv.Itoa(maxEntries)}
+		if len(entries) == most {
+			return &LimitError{What: LimitEntries, Max: strconv.Itoa(most)}
 		}
 		entries = append(entries, e)
 		return nil

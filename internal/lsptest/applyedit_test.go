@@ -59,8 +59,11 @@ func applyAll(e *Editor, changes ...object) bool {
 func disk(e *Editor) map[string]string {
 	e.tb.Helper()
 	out := map[string]string{}
-	root := os.DirFS(e.o.Root)
-	for _, name := range walk(e.tb, root) {
+	names, err := walk(os.DirFS(e.o.Root))
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	for _, name := range names {
 		out[name] = e.Disk(name)
 	}
 	return out

@@ -100,15 +100,8 @@ func Start(tb testing.TB, s Server, o Options) *Editor {
 func (e *Editor) tearDown(cancel context.CancelFunc) {
 	e.tb.Helper()
 	e.mu.Lock()
-	quitting := e.quitting
+	early := e.state.Ended && !e.quitting
 	e.mu.Unlock()
-	select {
-	case <-e.server.done:
-		if !quitting {
-			e.tb.Errorf("the server ended by itself: %v", e.server.err)
-		}
-	default:
-	}
 	_ = e.conn.Close()
 	<-e.ran
 	select {
@@ -118,6 +111,9 @@ func (e *Editor) tearDown(cancel context.CancelFunc) {
 	}
 	cancel()
 	<-e.server.done
+	if early {
+		e.tb.Errorf("the server ended by itself: %v", e.server.err)
+	}
 	if !e.tb.Failed() {
 		return
 	}
@@ -206,11 +202,15 @@ func (e *Editor) Kill() {
 
 // Restart is what an editor does when its server has crashed: it kills what is left of it,
 // starts the given one, and shows it the open buffers with their unsaved text. The editor
-// goes on as the one returned; how it answers is set anew.
+// goes on as the one returned, with the same person in front of it and an empty State.
 func (e *Editor) Restart(s Server) *Editor {
 	e.tb.Helper()
 	e.Kill()
 	next := Start(e.tb, s, e.o)
+	next.mu.Lock()
+	next.answerEdits, next.saveClean = e.answerEdits, e.saveClean
+	next.confirm, next.choose, next.handlers = e.confirm, e.choose, e.handlers
+	next.mu.Unlock()
 	next.Initialize(e.profile)
 	next.mu.Lock()
 	defer next.mu.Unlock()

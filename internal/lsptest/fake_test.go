@@ -3,18 +3,36 @@ package lsptest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"testing"
 
+	"go.lsp.dev/uri"
 	"go.uber.org/goleak"
 
 	"glue-lsp/internal/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asServer makes the test binary a server on its standard input and output.
+const asServer = "LSPTEST_AS_SERVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) == "" {
+		goleak.VerifyTestMain(m)
+		return
+	}
+	fmt.Fprintln(os.Stderr, "the fake is serving")
+	f := &fake{texts: map[string]string{}, versions: map[string]int32{}}
+	if err := f.serve(context.Background(), os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	os.Exit(0)
+}
 
 // fake is a server that does what the test tells it to, by requests under test/. It keeps
 // the documents, so that tests can compare both sides' idea of a text.
@@ -23,6 +41,7 @@ type fake struct {
 
 	mu       sync.Mutex
 	prefer   string
+	root     string
 	encoding string
 	texts    map[string]string
 	versions map[string]int32
@@ -84,6 +103,7 @@ func (f *fake) Call(ctx context.Context, method string, params json.RawMessage) 
 
 func (f *fake) initialize(params json.RawMessage) (any, error) {
 	var p struct {
+		RootURI      uri.URI `json:"rootUri"`
 		Capabilities struct {
 			General struct {
 				PositionEncodings []string `json:"positionEncodings"`
@@ -95,7 +115,7 @@ func (f *fake) initialize(params json.RawMessage) (any, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.encoding = "utf-16"
+	f.root, f.encoding = p.RootURI.FsPath(), "utf-16"
 	if slices.Contains(p.Capabilities.General.PositionEncodings, f.prefer) {
 		f.encoding = f.prefer
 	}

@@ -24,7 +24,6 @@ import (
 type fakeGlue struct {
 	*fake
 	home string
-	root string // the editor's folder, by session open
 }
 
 func glueServer(tb testing.TB, home string) Server {
@@ -55,10 +54,9 @@ func (g *fakeGlue) Call(ctx context.Context, method string, params json.RawMessa
 		return nil, refusal("noSuchSession", "no session is open")
 	}
 	var p struct {
-		WorkspaceFolder string   `json:"workspaceFolder"`
-		Command         string   `json:"command"`
-		Path            string   `json:"path"`
-		Paths           []string `json:"paths"`
+		Command string   `json:"command"`
+		Path    string   `json:"path"`
+		Paths   []string `json:"paths"`
 	}
 	if params != nil {
 		if err := json.Unmarshal(params, &p); err != nil {
@@ -67,7 +65,7 @@ func (g *fakeGlue) Call(ctx context.Context, method string, params json.RawMessa
 	}
 	switch method {
 	case "glue/session/open":
-		return object{}, g.open(p.WorkspaceFolder)
+		return object{}, g.up()
 	case "glue/session/list":
 		list := []object{}
 		if opened {
@@ -93,15 +91,6 @@ func (g *fakeGlue) Call(ctx context.Context, method string, params json.RawMessa
 		return result, errors.Join(err, os.RemoveAll(g.sandbox()))
 	}
 	return g.fake.Call(ctx, method, params)
-}
-
-func (g *fakeGlue) open(folder string) error {
-	u, err := uri.Parse(folder)
-	if err != nil {
-		return err
-	}
-	g.root = u.FsPath()
-	return g.up()
 }
 
 // up copies the editor's tree, unsaved buffers over their files.
@@ -143,11 +132,14 @@ func (g *fakeGlue) exec(ctx context.Context, command string) (any, error) {
 
 // bringBack sends each file that differs from the base as an edit of its whole text.
 func (g *fakeGlue) bringBack(ctx context.Context, only []string) (any, error) {
-	sandbox := os.DirFS(g.sandbox())
+	names, err := walk(os.DirFS(g.sandbox()))
+	if err != nil {
+		return nil, err
+	}
 	var files []object
 	var changes []object
 	left := []object{}
-	for _, name := range walk(nil, sandbox) {
+	for _, name := range names {
 		data, err := os.ReadFile(g.sandbox(name))
 		if err != nil {
 			return nil, err

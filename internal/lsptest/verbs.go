@@ -184,10 +184,10 @@ func checkDisk(s *story, args []string) error {
 	}
 	data, err := os.ReadFile(s.editor.path(args[0]))
 	if args[1] == "absent" {
-		if !os.IsNotExist(err) {
-			return fmt.Errorf("%s is there (%v): %q", args[0], err, data)
+		if os.IsNotExist(err) {
+			return nil
 		}
-		return nil
+		return fmt.Errorf("%s is there: %q", args[0], data)
 	}
 	if err != nil {
 		return err

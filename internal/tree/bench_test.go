@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 package tree_test
 
 import (
@@ -71,4 +73,15 @@ func growTree(tb testing.TB, root string, files int) []string {
 		paths = append(paths, path)
 	}
 	return paths
+}
+
+// BenchmarkRootWrite replaces small files, each by temporary file and rename.
+func BenchmarkRootWrite(b *testing.B) {
+	root := b.TempDir()
+	paths := growTree(b, root, 1000)
+	r := openRoot(b, root)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		writeFile(b, r, paths[i%len(paths)], tree.Regular, paths[i%7])
+	}
 }

@@ -155,7 +155,7 @@ func (d *decoder) varint() int64 {
 func (d *decoder) uint32() uint32 {
 	v := d.uvarint()
 	d.bad = d.bad || v > math.MaxUint32
-	return uint32(v) //nolint:gosec // checked
+	return uint32(v)
 }
 
 func (d *decoder) skip(n int) {

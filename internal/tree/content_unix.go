@@ -49,7 +49,7 @@ func (r *Root) Content(path string, f Format) (*Content, error) {
 func explain(path string, f found, err error) error {
 	switch {
 	case errors.Is(err, errChanged):
-		return &UnstableError{Path: path, Attempts: attempts}
+		return &UnstableError{Path: path}
 	case err != nil:
 		return readError(path, err)
 	case f.mode == Absent:

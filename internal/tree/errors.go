@@ -2,7 +2,6 @@ package tree
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -28,14 +27,10 @@ type ChangedError struct {
 func (e *ChangedError) Error() string { return show(e.Path) + ": changed in the meantime" }
 
 // UnstableError says that a file changed each time while it was read.
-type UnstableError struct {
-	Path     string
-	Attempts int
-}
+type UnstableError struct{ Path string }
 
 func (e *UnstableError) Error() string {
-	return fmt.Sprintf("%s: kept changing while it was read (%d attempts); try again when it is quiet",
-		show(e.Path), e.Attempts)
+	return show(e.Path) + ": kept changing while it was read; try again when it is quiet"
 }
 
 // show gives a path as a person may see it: as it is when it is plain text, quoted

@@ -1,7 +1,7 @@
 package tree
 
 import (
-	"crypto/sha1" //nolint:gosec // git's object ids, not a matter of secrecy
+	"crypto/sha1" // git's object ids, not a matter of secrecy
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -36,7 +36,7 @@ func (f Format) newHash() hash.Hash {
 	if f == SHA256 {
 		return sha256.New()
 	}
-	return sha1.New() //nolint:gosec // see above
+	return sha1.New()
 }
 
 // hexLen is the length of a hash in hexadecimal.

@@ -2,6 +2,7 @@ package tree_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +104,8 @@ func git(tb testing.TB, dir, stdin string, args ...string) string {
 	out, err := cmd.Output()
 	if err != nil {
 		// check-ignore answers 1 when nothing is ignored.
-		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !slices.Contains(args, "check-ignore") {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 1 || !slices.Contains(args, "check-ignore") {
 			tb.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
 		}
 	}

@@ -37,7 +37,7 @@ func (s *scan) list(paths []string) []Entry {
 // listed looks at one path of the list.
 func (w *worker) listed(path string) {
 	if err := CheckPath(path); err != nil {
-		w.skip(path, BadPath, err.(*PathError).Why) //nolint:errorlint,forcetypeassert // CheckPath's only error
+		w.skip(path, BadPath, err.(*PathError).Why) //nolint:errorlint // CheckPath's only error
 		return
 	}
 	slash := strings.LastIndexByte(path, '/')

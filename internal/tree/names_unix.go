@@ -25,9 +25,9 @@ type name struct {
 }
 
 func (n *names) add(text []byte, isDir, known bool) {
-	start := uint32(len(n.text)) //nolint:gosec // a folder's names are far below 4 GiB
+	start := uint32(len(n.text))
 	n.text = append(n.text, text...)
-	n.refs = append(n.refs, nameRef{start, uint32(len(n.text)), isDir, known}) //nolint:gosec // as above
+	n.refs = append(n.refs, nameRef{start, uint32(len(n.text)), isDir, known})
 }
 
 func (n names) count() int { return len(n.refs) }

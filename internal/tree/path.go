@@ -90,7 +90,7 @@ func isDotGit(name string) bool {
 // isNTFSDotGit: NTFS ignores case and trailing dots and spaces, takes what follows
 // a colon for a stream of the same folder, and gives `.git` the short name GIT~1.
 func isNTFSDotGit(name string) bool {
-	rest := name
+	var rest string
 	switch {
 	case hasFoldedPrefix(name, ".git"):
 		rest = name[len(".git"):]

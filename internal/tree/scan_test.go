@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,11 +109,11 @@ func TestEntriesAreSortedByPathBytesWhateverTheNames(t *testing.T) {
 func TestAFolderWithManyFilesIsSharedAmongWorkersAndStaysInOrder(t *testing.T) {
 	root := t.TempDir()
 	var want []string
-	for i := range 5000 {
+	for i := range 2500 {
 		path := fmt.Sprintf("big/%05d", i)
 		put(t, root, path, strconv.Itoa(i))
 		want = append(want, path)
-		if i%1000 == 0 {
+		if i%500 == 0 {
 			put(t, root, path+"-dir/x", "")
 			want = append(want, path+"-dir/x")
 		}
@@ -314,5 +315,24 @@ func TestATreeDeeperThanTheLimitOfPathsIsNamedNotFollowed(t *testing.T) {
 	got := scan(t, root, tree.ScanOptions{}, nil)
 	if len(got.Entries) != 0 || len(got.Skipped) != 1 || got.Skipped[0].Reason != tree.BadPath {
 		t.Errorf("entries %v, skipped %v", pathsOf(got.Entries), reasons(got.Skipped))
+	}
+}
+
+func TestAHugeFileTakesLittleMemory(t *testing.T) {
+	root := t.TempDir()
+	put(t, root, "huge", "")
+	const size = 300 << 20
+	if err := os.Truncate(filepath.Join(root, "huge"), size); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := scan(t, root, tree.ScanOptions{}, nil)
+	runtime.ReadMemStats(&after)
+	if len(got.Entries) != 1 || got.Entries[0].Size != size {
+		t.Fatalf("entries %+v", got.Entries)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 4<<20 {
+		t.Errorf("%d bytes were allocated for a file of %d", used, size)
 	}
 }

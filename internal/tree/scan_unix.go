@@ -127,7 +127,7 @@ func (w *worker) file(dir int, path []byte, name string) (isDir bool) {
 	case errors.Is(err, errTooLarge):
 		w.skip(string(path), TooLarge, fmt.Sprintf("%d bytes, the limit is %d", f.stat.size, w.opts.MaxFileSize))
 	case errors.Is(err, errChanged):
-		w.skip(string(path), Unstable, fmt.Sprintf("changed each of the %d times it was read", attempts))
+		w.skip(string(path), Unstable, "kept changing while it was read")
 	case gone(err), w.ctx.Err() != nil:
 	default:
 		w.skip(string(path), Unreadable, err.Error())

@@ -10,7 +10,7 @@ import (
 
 func newStat(s *unix.Stat_t) stat {
 	return stat{
-		dev:   uint64(s.Dev), //nolint:unconvert,gosec // 32 bits on some systems
+		dev:   uint64(s.Dev), //nolint:unconvert // 32 bits on some systems
 		ino:   s.Ino,
 		size:  s.Size,
 		mtime: s.Mtim.Nano(),
@@ -37,12 +37,11 @@ func fstat(fd int) (stat, error) {
 	return newStat(&s), nil
 }
 
-func (s stat) kind() uint32  { return s.mode & unix.S_IFMT }
-func (s stat) isDir() bool   { return s.kind() == unix.S_IFDIR }
-func (s stat) isFile() bool  { return s.kind() == unix.S_IFREG }
-func (s stat) isLink() bool  { return s.kind() == unix.S_IFLNK }
-func (s stat) perm() uint32  { return s.mode & 0o777 }
-func (s stat) special() bool { return !s.isDir() && s.gitMode() == Absent }
+func (s stat) kind() uint32 { return s.mode & unix.S_IFMT }
+func (s stat) isDir() bool  { return s.kind() == unix.S_IFDIR }
+func (s stat) isFile() bool { return s.kind() == unix.S_IFREG }
+func (s stat) isLink() bool { return s.kind() == unix.S_IFLNK }
+func (s stat) perm() uint32 { return s.mode & 0o777 }
 
 // gitMode is the mode that git records; like git it asks the owner's x bit only.
 func (s stat) gitMode() Mode {

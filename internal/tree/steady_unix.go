@@ -13,14 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attempts is how often a file that changes while it is read is read in all;
-// between two attempts there is a short wait, since most writers are done soon.
-const attempts = 5
+// pauses are the waits before each attempt to read a file, after the first because
+// it changed during the one before; most writers are done soon. There are fewer
+// attempts once retryLimit bytes were read in vain.
+var pauses = [...]time.Duration{0, time.Millisecond, 3 * time.Millisecond, 9 * time.Millisecond, 20 * time.Millisecond}
 
-var pauses = [attempts]time.Duration{0, time.Millisecond, 4 * time.Millisecond, 16 * time.Millisecond, 40 * time.Millisecond}
+const retryLimit = 64 << 20
 
-// readSize is how much is read at once, and thus the memory that a scan's worker
-// takes, however large the files are.
+// readSize is the most that is read at once, and thus the memory that a scan's
+// worker takes, however large the files are.
 const readSize = 256 << 10
 
 var (
@@ -42,7 +43,15 @@ type reader struct {
 }
 
 func newReader(f Format, now func() time.Time) *reader {
-	return &reader{now: now, hash: f.newHash(), buf: make([]byte, readSize)}
+	return &reader{now: now, hash: f.newHash()}
+}
+
+// room gives a buffer for content of the given size, at most readSize of it.
+func (r *reader) room(size int64) []byte {
+	if want := min(size, readSize); int64(len(r.buf)) < want {
+		r.buf = make([]byte, max(want, 4096))
+	}
+	return r.buf
 }
 
 // found is the outcome of one look at a path.
@@ -62,8 +71,12 @@ type found struct {
 // error is one of lstat, open or read, errTooLarge with the stat data, errChanged
 // when no attempt was steady, or the context's.
 func (r *reader) look(ctx context.Context, dir int, name string, known *record, into sink) (found, error) {
-	for attempt := range attempts {
-		if err := sleep(ctx, pauses[attempt]); err != nil {
+	inVain := int64(0)
+	for _, pause := range pauses {
+		if inVain > retryLimit {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return found{}, err
 		}
 		st, err := lstatAt(dir, name)
@@ -88,7 +101,7 @@ func (r *reader) look(ctx context.Context, dir int, name string, known *record, 
 			f.fresh, f.firm = true, !st.racy(before) && f.size == st.size
 			return f, nil
 		case errors.Is(err, errChanged), errors.Is(err, unix.ELOOP):
-			continue
+			inVain += st.size
 		default:
 			return found{}, err
 		}
@@ -134,18 +147,19 @@ func (r *reader) read(ctx context.Context, dir int, name string, st stat, into s
 
 // copy reads size bytes, and asks for one more so that a file which grew is noticed.
 func (r *reader) copy(ctx context.Context, fd int, size int64, into sink) error {
+	buf := r.room(size + 1)
 	for left := size; ; {
-		want := min(left+1, int64(len(r.buf)))
-		n, err := readSome(fd, r.buf[:want])
+		want := min(left+1, int64(len(buf)))
+		n, err := readSome(fd, buf[:want])
 		if err != nil {
 			return err
 		}
 		if n == 0 && left > 0 || int64(n) > left {
 			return errChanged
 		}
-		r.hash.Write(r.buf[:n])
+		r.hash.Write(buf[:n])
 		if into != nil {
-			if _, err := into.Write(r.buf[:n]); err != nil {
+			if _, err := into.Write(buf[:n]); err != nil {
 				return err
 			}
 		}
@@ -160,7 +174,7 @@ func (r *reader) copy(ctx context.Context, fd int, size int64, into sink) error 
 }
 
 func (r *reader) readLink(dir int, name string, st stat, into sink) (string, int64, error) {
-	target, err := readLink(dir, name, r.buf)
+	target, err := readLink(dir, name, r.room(maxPath+1))
 	if err != nil {
 		if errors.Is(err, unix.EINVAL) { // not a link any more
 			return "", 0, errChanged

@@ -159,7 +159,7 @@ func (w writing) make(mode Mode, content io.Reader, replaced stat) (temp string,
 	if err != nil {
 		return "", writeError(w.path, err)
 	}
-	_, err = io.CopyBuffer(fdWriter(fd), onlyReader{content}, make([]byte, 64<<10))
+	_, err = io.Copy(fdWriter(fd), content)
 	if err == nil && replaced.isFile() {
 		err = unix.Fchmod(fd, permFor(mode, replaced.perm()))
 	}
@@ -238,7 +238,10 @@ func (w writing) replace(temp string, expect Entry) error {
 	if err == nil && was.Same(expect) && !st.isDir() {
 		return writeErrorIf(w.path, unix.Unlinkat(w.dir, temp, 0))
 	}
-	return errors.Join(w.putBack(temp, mine), w.changed())
+	if err := w.putBack(temp, mine); err != nil {
+		return err
+	}
+	return w.changed()
 }
 
 // putBack undoes a swap: what is under the temporary name gets its name back, unless
@@ -249,7 +252,10 @@ func (w writing) putBack(temp string, mine stat) error {
 		return writeErrorIf(w.path, renameNew(w.dir, temp, w.name))
 	}
 	st, err := lstatAt(w.dir, temp)
-	if err != nil || st.ino == mine.ino && st.dev == mine.dev {
+	if err != nil {
+		return writeError(w.path, err)
+	}
+	if st.ino == mine.ino && st.dev == mine.dev {
 		return nil
 	}
 	return writeErrorIf(w.path, unix.Renameat(w.dir, temp, w.dir, w.name))
@@ -321,6 +327,3 @@ func (fd fdWriter) Write(b []byte) (int, error) {
 	}
 	return done, nil
 }
-
-// onlyReader hides WriteTo, with which a reader could write in pieces of its own size.
-type onlyReader struct{ io.Reader }

@@ -93,7 +93,7 @@ func (c *Conn) Run(ctx context.Context) error {
 		c.endWriting(writing)
 	}
 	if !read && interruptRead(c.in) {
-		<-reading
+		_ = <-reading // whatever it says now, we made it say it
 	}
 	if r, ok := c.in.(io.Closer); ok && read {
 		_ = r.Close()
@@ -140,7 +140,7 @@ func (c *Conn) endWriting(writing <-chan error) {
 		interrupted = interrupted || !ok
 	}
 	if interrupted {
-		<-writing
+		_ = <-writing // its error is the interruption
 	}
 }
 
@@ -170,8 +170,8 @@ func interruptRead(in io.Reader) bool {
 func (c *Conn) read() error {
 	for {
 		// A peer that sends without reading its answers is not read from either.
-		if err := c.out.room(c.ctx); err != nil {
-			return nil
+		if c.out.room(c.ctx) != nil {
+			return nil // closed
 		}
 		body, err := c.frames.next()
 		if bad, ok := errors.AsType[*frameError](err); ok {

@@ -142,11 +142,10 @@ func (r *frameReader) broken(why string, rest []byte) *frameError {
 // tooLarge waits for the first piece of the body, since it often says whose call this is.
 func (r *frameReader) tooLarge(length int64) error {
 	r.lose()
-	piece, err := r.in.Peek(1)
-	if err != nil {
+	if _, err := r.in.Peek(1); err != nil {
 		return endOf(err, true)
 	}
-	piece, _ = r.in.Peek(min(r.in.Buffered(), 4<<10))
+	piece, _ := r.in.Peek(min(r.in.Buffered(), 4<<10))
 	return &frameError{
 		cause:  Errorf(InvalidRequest, "the message has %d bytes, at most %d are accepted; it was skipped", length, r.maxBody),
 		prefix: bytes.Clone(piece),

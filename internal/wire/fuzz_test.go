@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -61,12 +60,8 @@ func FuzzConn(f *testing.F) {
 		h := echoes()
 		h.calls["panic"] = func(context.Context, json.RawMessage) (any, error) { panic("on purpose") }
 		c := New(bytes.NewReader(in), &out, h, Options{MaxBody: 10_000, MaxDepth: 64, Grace: patience})
-		start := time.Now()
 		if err := c.Run(context.Background()); err != nil {
 			t.Errorf("Run: %v", err)
-		}
-		if took := time.Since(start); took > patience/2 {
-			t.Errorf("took %v", took)
 		}
 		for r := bufio.NewReader(&out); ; {
 			body, err := readBody(r)

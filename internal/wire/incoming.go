@@ -11,9 +11,9 @@ import (
 	"go.lsp.dev/jsonrpc2"
 )
 
-// slotPatience is how long a burst of calls may wait for earlier ones to finish. It is
-// short because notifications wait behind it.
-const slotPatience = 50 * time.Millisecond
+// slotPatience is how long a burst of calls may wait for earlier ones to finish; that tells
+// a busy machine from handlers that hang. Notifications wait behind it.
+const slotPatience = 500 * time.Millisecond
 
 // incomingCall is a call of the peer's that runs.
 type incomingCall struct {
@@ -29,23 +29,10 @@ func (c *Conn) serve(m message) {
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	call := &incomingCall{id: m.id, cancel: cancel}
-	c.mu.Lock()
-	_, taken := c.incoming[m.id]
-	ended := c.ended
-	if !taken && !ended {
-		c.incoming[m.id] = call
-		c.running.Add(1)
-	}
-	c.mu.Unlock()
-	if taken || ended {
+	if bad := c.enter(call); bad != nil {
 		cancel()
 		c.release()
-	}
-	if ended {
-		return
-	}
-	if taken {
-		c.refuse(m.id, Errorf(InvalidRequest, "a request with id %q is still running", fmt.Sprint(m.id)))
+		c.refuse(m.id, bad)
 		return
 	}
 	go func() {
@@ -55,6 +42,22 @@ func (c *Conn) serve(m message) {
 		result, err := c.callHandler(ctx, m)
 		c.reply(call, result, err)
 	}()
+}
+
+// enter counts a call in, unless its id is taken or the connection has ended. The lock
+// orders it before Run's waiting for all that runs.
+func (c *Conn) enter(call *incomingCall) *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return Errorf(ServerCancelled, "the server is ending")
+	}
+	if _, taken := c.incoming[call.id]; taken {
+		return Errorf(InvalidRequest, "a request with id %q is still running", fmt.Sprint(call.id))
+	}
+	c.incoming[call.id] = call
+	c.running.Add(1)
+	return nil
 }
 
 // admit takes a slot for one more handler. When all are taken it waits a moment, once: if

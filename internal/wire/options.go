@@ -42,8 +42,9 @@ type Options struct {
 	// default 1 s.
 	Grace time.Duration
 
-	// Trace, when not nil, gets every message with its direction, "in" or "out". body is
-	// valid during the call only; Trace must not call back into the connection.
+	// Trace, when not nil, gets every message with its direction, "in" or "out", from
+	// several goroutines. body is valid during the call only; Trace must not call back into
+	// the connection.
 	Trace func(dir string, body []byte)
 	// Log gets what no peer is told: panics with their stacks, broken frames, dropped answers.
 	Log func(format string, args ...any)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestReplies_PassWaitingOutput(t *testing.T) {
+func TestX8_RepliesPassAFloodOfOutput(t *testing.T) {
 	p := serve(t, echoes(), Options{MaxBulk: 1 << 20})
 	data := json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)
 	for i := range 10 { // queued, and nobody reads yet
@@ -34,7 +34,7 @@ func TestReplies_PassWaitingOutput(t *testing.T) {
 	}
 }
 
-func TestStream_WaitsAloneWhenItsQueueIsFull(t *testing.T) {
+func TestX8_AFloodOfOutputWaitsAloneWhenItsQueueIsFull(t *testing.T) {
 	p := serve(t, echoes(), Options{MaxBulk: 200_000})
 	ctx, cancel := context.WithCancel(ctxFor(t))
 	data := json.RawMessage(`"` + strings.Repeat("x", 50_000) + `"`)
@@ -156,4 +156,17 @@ func TestNotify_WaitsWhenThePeerDoesNotRead(t *testing.T) {
 	if n := <-stopped; n > 40 {
 		t.Errorf("%d notifications of 10 kB were accepted with a bound of 100 kB", n)
 	}
+}
+
+func TestX9_OutputThatLooksLikeMessagesStaysText(t *testing.T) {
+	evil := call(1, "shutdown", "{}") + "\r\nContent-Length: 2\r\n\r\n{}\x1b]0;title\a\x00\"},"
+	p := serve(t, echoes(), Options{}).listen()
+	if err := p.conn.Stream(ctxFor(t), "out", output{Data: evil}); err != nil {
+		t.Fatal(err)
+	}
+	var params output
+	if err := json.Unmarshal(p.recv().Params, &params); err != nil || params.Data != evil {
+		t.Errorf("got %q, %v", params.Data, err)
+	}
+	p.alive() // and nothing came in between
 }

@@ -75,14 +75,16 @@ func (c *Conn) Notify(ctx context.Context, method string, params any) error {
 func (c *Conn) Stream(ctx context.Context, method string, params any) error {
 	buf := scratch.Get().(*buffers)
 	defer scratch.Put(buf)
-	raw, err := buf.params[:0], error(nil)
+	var raw []byte
+	var err error
 	if a, ok := params.(Appender); ok {
-		if raw, err = a.AppendJSON(raw); err != nil {
-			return fmt.Errorf("encode the params of %s: %w", method, err)
-		}
+		raw, err = a.AppendJSON(buf.params[:0])
 		buf.params = keep(raw)
-	} else if raw, err = c.encodeParams(method, params); err != nil {
-		return err
+	} else {
+		raw, err = encode(c.opts.Marshal, params)
+	}
+	if err != nil {
+		return fmt.Errorf("encode the params of %s: %w", method, err)
 	}
 	body := jsonrpc2.AppendNotification(buf.body[:0], method, raw)
 	buf.body = keep(body)

@@ -65,5 +65,14 @@ func moveUnlessThere(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: syscall.EEXIST}
 	}
-	return os.Rename(from, to)
+	return renamePath(from, to)
+}
+
+// renamePath is rename(2) as it is: package os turns its answers about directories
+// into one.
+func renamePath(from, to string) error {
+	if err := syscall.Rename(from, to); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
 }

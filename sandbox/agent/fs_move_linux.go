@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +10,7 @@ import (
 // moment between looking and renaming where the system can promise it.
 func move(from, to string, replace bool) error {
 	if replace {
-		return os.Rename(from, to)
+		return renamePath(from, to)
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
 	// rename(2): EINVAL where the file system does not know the flag, ENOSYS where

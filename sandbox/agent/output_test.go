@@ -212,4 +212,3 @@ func TestWhatDescendantsPrintAfterTheEndIsKeptButNotWaitedFor(t *testing.T) {
 		t.Errorf("%d bytes are held", kept)
 	}
 }
-

@@ -64,16 +64,24 @@ var controlledTests = []test{
 	}},
 	{"a signal goes to the whole process group", func(t *testing.T, b *box) {
 		p := b.start(t, sandbox.ExecRequest{Command: `
-			sh -c 'trap "echo child; exit" INT; echo up > sign; while :; do sleep 0.02; done' &
-			trap 'wait; echo parent; exit 5' INT; while :; do sleep 0.02; done`})
-		b.appears(t, b.at("sign"))
+			sh -c 'trap "echo child; exit" USR1; echo up > child; while :; do sleep 0.02; done' &
+			trap 'wait; echo parent; exit 5' USR1; echo up > parent; while :; do sleep 0.02; done`})
+		b.appears(t, b.at("child"))
+		b.appears(t, b.at("parent"))
+		if err := p.Signal(within(t), "SIGUSR1"); err != nil {
+			t.Fatal(err)
+		}
+		if r := wait(t, p); r.ExitCode != 5 || r.out != "child\nparent\n" {
+			t.Errorf("got %+v", r)
+		}
+	}},
+	{"an interrupt is 130 with its name", func(t *testing.T, b *box) {
+		p := b.start(t, sandbox.ExecRequest{Argv: []string{"sleep", "1000"}})
 		if err := p.Signal(within(t), "SIGINT"); err != nil {
 			t.Fatal(err)
 		}
-		// A shell runs its background children with INT ignored, so that only the parent
-		// is certain to answer.
-		if r := wait(t, p); r.ExitCode != 5 || !strings.HasSuffix(r.out, "parent\n") {
-			t.Errorf("got %+v", r)
+		if r := wait(t, p); r.ExitCode != 130 || r.Signal != "SIGINT" || r.Canceled {
+			t.Errorf("got %+v", r.ExecResult)
 		}
 	}},
 	{"a signal of no name is invalidParams", func(t *testing.T, b *box) {

@@ -177,7 +177,7 @@ var fileTests = []test{
 	}},
 	{"a large file goes in and comes back whole", func(t *testing.T, b *box) {
 		const size = 20 << 20
-		n, err := b.sb.WriteFile(within(t), b.at("big"), io.LimitReader(counting{}, size), sandbox.WriteOptions{Create: true})
+		n, err := b.sb.WriteFile(within(t), b.at("big"), io.LimitReader(&counting{}, size), sandbox.WriteOptions{Create: true})
 		if err != nil || n != size {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
@@ -186,7 +186,7 @@ var fileTests = []test{
 			t.Fatalf("%d bytes: %v", total, err)
 		}
 		defer r.Close()
-		if err := sameBytes(r, io.LimitReader(counting{}, size)); err != nil {
+		if err := sameBytes(r, io.LimitReader(&counting{}, size)); err != nil {
 			t.Error(err)
 		}
 	}},
@@ -209,11 +209,12 @@ var fileTests = []test{
 }
 
 // counting is an endless content that repeats at no power of two.
-type counting struct{}
+type counting struct{ at int }
 
-func (counting) Read(p []byte) (int, error) {
+func (c *counting) Read(p []byte) (int, error) {
 	for i := range p {
-		p[i] = byte(i * i % 251)
+		p[i] = byte(c.at % 251)
+		c.at++
 	}
 	return len(p), nil
 }
@@ -334,7 +335,7 @@ var writeTests = []test{
 	}},
 	{"a refusal comes although there is more content than fits on the way", func(t *testing.T, b *box) {
 		b.sh(t, "mkdir d")
-		_, err := b.sb.WriteFile(within(t), b.at("d"), io.LimitReader(counting{}, 64<<20), sandbox.WriteOptions{Create: true, Overwrite: true})
+		_, err := b.sb.WriteFile(within(t), b.at("d"), io.LimitReader(&counting{}, 64<<20), sandbox.WriteOptions{Create: true, Overwrite: true})
 		wantKind(t, err, sandbox.IsADirectory)
 	}},
 	{"names as long as the system allows can be written", func(t *testing.T, b *box) {

@@ -92,11 +92,15 @@ var streamTests = []test{
 			t.Errorf("afterwards: %q", got)
 		}
 	}},
-	{"a sink that fails ends the delivery and not the command", func(t *testing.T, b *box) {
-		p := b.start(t, sandbox.ExecRequest{Command: "echo one; echo two; echo end > end"})
-		_, err := p.Wait(within(t), func(sandbox.Stream, int64, []byte) error { return io.ErrClosedPipe })
-		if err == nil {
-			t.Error("the sink's failure is lost")
+	{"a sink that fails ends the delivery, and neither the command nor its result", func(t *testing.T, b *box) {
+		p := b.start(t, sandbox.ExecRequest{Command: "seq 1 300000; seq 1 300000 >&2; echo end > end; exit 6"})
+		calls := 0
+		res, err := p.Wait(within(t), func(sandbox.Stream, int64, []byte) error {
+			calls++
+			return io.ErrClosedPipe
+		})
+		if err != nil || res.ExitCode != 6 || calls != 1 {
+			t.Errorf("called %d times, then %+v: %v", calls, res, err)
 		}
 		b.appears(t, b.at("end"))
 	}},
