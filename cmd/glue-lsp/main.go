@@ -31,7 +31,9 @@ func mainCode() int {
 	root := newRoot(&code)
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		printError(err)
-		return exitFailure
+		if code == 0 {
+			code = exitFailure
+		}
 	}
 	return code
 }

@@ -29,7 +29,8 @@ func newRun(code *int) *cobra.Command {
 		Short: "Run one command in a sandbox on this working tree",
 		Long: `Run puts this folder's working tree, uncommitted and untracked files included, into a
 sandbox, runs the command there, and offers what it changed. The exit status is the
-command's own; 125 means that glue-lsp itself could not do what was asked.`,
+command's own; 127 and 126 mean that it was not found or cannot be run, 125 that
+glue-lsp itself could not do what was asked.`,
 		Example: `  glue-lsp run -- make test
   glue-lsp run --apply=yes -- gofmt -w .
   glue-lsp run --apply=branch -- sh -c 'npm update && npm test'`,
@@ -93,7 +94,7 @@ func runCommand(ctx context.Context, argv []string, apply string, keep bool) (st
 	}
 	status, err = runIn(ctx, s, argv, r)
 	if err != nil {
-		return exitFailure, errors.Join(err, offer(ctx, a, s, "no", keep, true))
+		return status, errors.Join(err, offer(ctx, a, s, "no", keep, true))
 	}
 	return status, offer(ctx, a, s, apply, keep, r.ended())
 }
@@ -122,7 +123,7 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 	}
 	e, err := s.Start(ctx, o)
 	if err != nil {
-		return exitFailure, err
+		return startFailure(err), err
 	}
 	r.running(e)
 	defer r.running(nil)
@@ -150,6 +151,21 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 		fmt.Fprint(os.Stderr, "\r\n") // the terminal is still raw
 	}
 	return res.ExitCode, nil
+}
+
+// startFailure is the exit status that shells and env(1) give for a command that cannot
+// be started.
+func startFailure(err error) int {
+	var e *sandbox.Error
+	if errors.As(err, &e) {
+		switch e.Kind {
+		case sandbox.FileNotFound:
+			return 127
+		case sandbox.PermissionDenied:
+			return 126
+		}
+	}
+	return exitFailure
 }
 
 // forwardStdin copies this process's input to the command until either ends.
