@@ -1,0 +1,171 @@
+package handlers
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"go.lsp.dev/protocol"
+
+	"glue-lsp/session"
+)
+
+// kindRun is the kind of every code action here. It is not below "source", whose actions
+// editors run by themselves on saving.
+const kindRun protocol.CodeActionKind = "glue.run"
+
+type codeActionParams struct {
+	TextDocument textDocumentIdentifier `json:"textDocument"`
+	Range        textRange              `json:"range"`
+	Context      struct {
+		Only []protocol.CodeActionKind `json:"only,omitzero"`
+	} `json:"context,omitzero"`
+}
+
+type codeLensParams struct {
+	TextDocument textDocumentIdentifier `json:"textDocument"`
+}
+
+// target is a file with everything that is known about running it.
+type target struct {
+	view
+	runners []runner
+	places  []runnable
+	whole   bool
+}
+
+// targetOf looks at an open file. Other documents cannot be run: they are in no tree.
+func (s *Server) targetOf(uri string) (target, bool) {
+	file, err := hostPath(uri)
+	if err != nil {
+		return target{}, false
+	}
+	v, open := s.peer.Load().docs.view(file)
+	if !open {
+		return target{}, false
+	}
+	language := languageOf(v.language, file, v.text)
+	t := target{view: v, runners: runners(s.currentSettings().Runners, language, file)}
+	t.places, t.whole = detect(language, file, v.text)
+	return t, true
+}
+
+func (t *target) can(template func(runner) string) bool {
+	_, ok := firstRunner(t.runners, template)
+	return ok
+}
+
+func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.CommandOrCodeAction, error) {
+	out := []protocol.CommandOrCodeAction{}
+	if !wantsKind(p.Context.Only, kindRun) {
+		return out, nil
+	}
+	var commands []protocol.Command
+	if t, ok := s.targetOf(p.TextDocument.URI); ok {
+		commands = append(commands, s.actionsFor(&t, p)...)
+	}
+	for _, info := range s.news.withChanges() {
+		commands = append(commands, newCommand("Return changes from sandbox", commandReturn, sessionRef{Session: info.ID}))
+	}
+	for _, c := range commands {
+		if s.peer.Load().client.actionLiterals {
+			out = append(out, &protocol.CodeAction{Title: c.Title, Kind: ptr(kindRun), Command: c})
+		} else {
+			out = append(out, &c)
+		}
+	}
+	return out, nil
+}
+
+func (s *Server) actionsFor(t *target, p *codeActionParams) []protocol.Command {
+	var out []protocol.Command
+	if place, ok := t.testAt(int(p.Range.Start.Line)); ok && t.can(testOf) {
+		out = append(out, newCommand("Run "+clip(place.name, 60)+" in sandbox", commandRunTest,
+			runTestArgs{URI: t.uri, Name: place.name}))
+	}
+	if p.Range.Start != p.Range.End && t.can(selectionOf) {
+		out = append(out, newCommand("Run selection in sandbox", commandRunSelection,
+			runSelectionArgs{URI: t.uri, Range: p.Range}))
+	}
+	if t.whole && t.can(runOf) {
+		out = append(out, newCommand("Run "+clip(path.Base(t.path), 60)+" in sandbox", commandRunFile,
+			runFileArgs{URI: t.uri}))
+	}
+	return out
+}
+
+func runOf(r runner) string       { return r.run }
+func testOf(r runner) string      { return r.test }
+func selectionOf(r runner) string { return r.selection }
+
+// testAt is the test that a line belongs to: the last one that starts at or above it.
+func (t *target) testAt(line int) (runnable, bool) {
+	for i := len(t.places) - 1; i >= 0; i-- {
+		if t.places[i].name != "" && lineOf(t.starts, t.places[i].start) <= line {
+			return t.places[i], true
+		}
+	}
+	return runnable{}, false
+}
+
+// wantsKind reports whether a client that asked only for some kinds wants this one:
+// kinds are prefixes at dots (LSP 3.18, "CodeActionKind").
+func wantsKind(only []protocol.CodeActionKind, kind protocol.CodeActionKind) bool {
+	if len(only) == 0 {
+		return true
+	}
+	for _, o := range only {
+		if o == "" || o == kind || strings.HasPrefix(string(kind), string(o)+".") {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) codeLens(_ context.Context, p *codeLensParams) ([]protocol.CodeLens, error) {
+	out := []protocol.CodeLens{}
+	t, ok := s.targetOf(p.TextDocument.URI)
+	if !ok {
+		return out, nil
+	}
+	enc := s.peer.Load().client.encoding
+	for _, place := range t.places {
+		command := newCommand("Run in sandbox", commandRunFile, runFileArgs{URI: t.uri})
+		template := runOf
+		if place.name != "" {
+			command = newCommand("Run in sandbox", commandRunTest, runTestArgs{URI: t.uri, Name: place.name})
+			template = testOf
+		}
+		if !t.can(template) {
+			continue
+		}
+		out = append(out, protocol.CodeLens{
+			Range: protocol.Range{
+				Start: positionAt(t.text, t.starts, place.start, enc),
+				End:   positionAt(t.text, t.starts, place.end, enc),
+			},
+			Command: command,
+		})
+	}
+	return out, nil
+}
+
+// newCommand builds a command with its one argument, which holds only text and numbers
+// and so can always be encoded.
+func newCommand(title, name string, argument any) protocol.Command {
+	raw, _ := protocol.Marshal(argument)
+	return protocol.Command{Title: title, Command: name, Arguments: []protocol.LSPAny{raw}}
+}
+
+// withChanges are the open sessions that have something to return.
+func (a *announcements) withChanges() []session.Info {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []session.Info
+	for _, info := range a.latest {
+		if info.State == session.Ready && info.Checkpoint.ChangedFiles > 0 {
+			out = append(out, info)
+		}
+	}
+	return out
+}

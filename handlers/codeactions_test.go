@@ -1,0 +1,95 @@
+package handlers
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"glue-lsp/session"
+)
+
+const literals = `{"textDocument":{"codeAction":{"codeActionLiteralSupport":{"codeActionKind":{"valueSet":[]}}}}}`
+
+func openedFile(t *testing.T, capabilities, uri, language, text string) *testClient {
+	t.Helper()
+	c := connect(t, Options{})
+	c.initialize(`{"capabilities":` + capabilities + `}`)
+	c.notify("textDocument/didOpen", `{"textDocument":{"uri":"`+uri+`","languageId":"`+language+`","version":1,"text":`+quoted(text)+`}}`)
+	return c
+}
+
+const pythonFile = "def test_a():\n    pass\n\nif __name__ == '__main__':\n    test_a()\n"
+
+func TestCodeActionsAreWholeCommandsOfTheirOwnKind(t *testing.T) {
+	c := openedFile(t, literals, "file:///w/a%20b.py", "python", pythonFile)
+	got := c.call("textDocument/codeAction", `{"textDocument":{"uri":"file:///w/a%20b.py"},"context":{"diagnostics":[]},
+		"range":{"start":{"line":1,"character":4},"end":{"line":1,"character":8}}}`)
+	want := `[
+		{"title":"Run test_a in sandbox","kind":"glue.run","command":{"title":"Run test_a in sandbox","command":"glue.runTest","arguments":[{"uri":"file:///w/a%20b.py","name":"test_a"}]}},
+		{"title":"Run selection in sandbox","kind":"glue.run","command":{"title":"Run selection in sandbox","command":"glue.runSelection","arguments":[{"uri":"file:///w/a%20b.py","range":{"start":{"line":1,"character":4},"end":{"line":1,"character":8}}}]}},
+		{"title":"Run a b.py in sandbox","kind":"glue.run","command":{"title":"Run a b.py in sandbox","command":"glue.runFile","arguments":[{"uri":"file:///w/a%20b.py"}]}}]`
+	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), into[any](t, got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCodeActionsFollowWhatTheClientAsksFor(t *testing.T) {
+	for only, want := range map[string]int{
+		`[]`: 1, `["glue"]`: 1, `["glue.run"]`: 1, `[""]`: 1, `["quickfix","glue.run"]`: 1,
+		`["source"]`: 0, `["source.fixAll"]`: 0, `["quickfix"]`: 0, `["glue.run.x"]`: 0, `["glu"]`: 0,
+	} {
+		c := openedFile(t, `{}`, "file:///w/x.sh", "shellscript", "echo\n")
+		got := into[[]struct{ Title, Command string }](t, c.call("textDocument/codeAction",
+			`{"textDocument":{"uri":"file:///w/x.sh"},"context":{"only":`+only+`},"range":{"start":{"line":0,"character":0},"end":{"line":0,"character":0}}}`))
+		if len(got) != want {
+			t.Errorf("only %s: %+v", only, got)
+		}
+		// Without literal support the answer is plain commands.
+		if want == 1 && got[0].Command != "glue.runFile" {
+			t.Errorf("only %s: %+v", only, got[0])
+		}
+	}
+}
+
+func TestCodeLensesStandAtTheTests(t *testing.T) {
+	c := openedFile(t, `{}`, "file:///w/test_x.py", "python", "# ä𝄞\n"+pythonFile)
+	got := c.call("textDocument/codeLens", `{"textDocument":{"uri":"file:///w/test_x.py"}}`)
+	want := `[
+		{"range":{"start":{"line":1,"character":0},"end":{"line":1,"character":13}},"command":{"title":"Run in sandbox","command":"glue.runTest","arguments":[{"uri":"file:///w/test_x.py","name":"test_a"}]}},
+		{"range":{"start":{"line":4,"character":0},"end":{"line":4,"character":26}},"command":{"title":"Run in sandbox","command":"glue.runFile","arguments":[{"uri":"file:///w/test_x.py"}]}}]`
+	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), into[any](t, got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDocumentsThatAreNoFilesHaveNoActions(t *testing.T) {
+	c := openedFile(t, literals, "untitled:Untitled-1", "python", pythonFile)
+	for _, uri := range []string{"untitled:Untitled-1", "glue-sandbox:/s/test_x.py", "file:///w/never_opened.py"} {
+		at := `{"textDocument":{"uri":"` + uri + `"},"context":{},"range":{"start":{"line":0,"character":0},"end":{"line":1,"character":0}}}`
+		if got := c.call("textDocument/codeAction", at); string(got) != "[]" {
+			t.Errorf("%s has %s", uri, got)
+		}
+		if got := c.call("textDocument/codeLens", at); string(got) != "[]" {
+			t.Errorf("%s has %s", uri, got)
+		}
+	}
+}
+
+func TestReturnIsOfferedWhileThereAreChanges(t *testing.T) {
+	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
+	at := `{"textDocument":{"uri":"file:///w/x.md"},"context":{},"range":{"start":{"line":0,"character":0},"end":{"line":0,"character":0}}}`
+	info := session.Info{ID: "s1", State: session.Ready, Folder: "/w", Checkpoint: session.CheckpointInfo{Seq: 1, ChangedFiles: 2}}
+	c.server.sessionChanged(info)
+	want := `[{"title":"Return changes from sandbox","command":"glue.session.return","arguments":[{"session":"s1"}]}]`
+	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), into[any](t, c.call("textDocument/codeAction", at))); diff != "" {
+		t.Error(diff)
+	}
+	info.Checkpoint.ChangedFiles = 0
+	c.server.sessionChanged(info)
+	if got := c.call("textDocument/codeAction", at); string(got) != "[]" {
+		t.Errorf("nothing is left, but there is %s", got)
+	}
+	c.await(methodSessionChanged, contains(`"changedFiles":2`))
+	c.await(methodSessionChanged, contains(`"changedFiles":0`))
+}

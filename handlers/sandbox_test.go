@@ -1,0 +1,48 @@
+package handlers
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"glue-lsp/config"
+	"glue-lsp/sandbox"
+	"glue-lsp/sandbox/local"
+	"glue-lsp/session"
+)
+
+// withSandbox starts a server with real sessions, on a folder with these files. The
+// sandbox is not confined: what confinement does is tested where it is made.
+func withSandbox(t testing.TB, capabilities string, files map[string]string) (*testClient, string) {
+	t.Helper()
+	home, folder := t.TempDir(), t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime := local.New(local.Options{Isolation: local.None, Home: home, Grace: time.Minute})
+	c := connect(t, Options{
+		Home: home, Runtimes: []string{"local"},
+		NewManager: func(_ func() *config.Settings, changed func(session.Info)) (*session.Manager, error) {
+			return session.NewManager(session.Options{
+				Home: home, Runtimes: map[string]sandbox.Runtime{"local": runtime}, Changed: changed, Log: t.Logf,
+			})
+		},
+	})
+	c.initialize(`{"capabilities":` + capabilities + `,"workspaceFolders":[{"uri":"` + fileURI(folder) + `","name":"w"}]}`)
+	t.Cleanup(func() { c.call("shutdown", `null`) })
+	return c, folder
+}
+
+// opensSession opens the session that most tests work in.
+func opensSession(t testing.TB, files map[string]string) (*testClient, string, sessionInfo) {
+	t.Helper()
+	c, folder := withSandbox(t, canApply, files)
+	return c, folder, into[sessionInfo](t, c.call("glue/session/open", `{}`))
+}

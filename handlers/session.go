@@ -1,0 +1,306 @@
+package handlers
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.lsp.dev/protocol"
+
+	"glue-lsp/config"
+	"glue-lsp/session"
+	"glue-lsp/workspace"
+)
+
+// sessionRef names the session of a request.
+type sessionRef struct {
+	Session string `json:"session,omitzero" doc:"may be left out while exactly one session is open"`
+}
+
+// longRunning is what a request that may take over a second takes besides.
+type longRunning struct {
+	WorkDoneToken jsontext.Value `json:"workDoneToken,omitzero" doc:"LSP progress token"`
+}
+
+type openParams struct {
+	WorkspaceFolder string `json:"workspaceFolder,omitzero" doc:"URI; default the client's first workspace folder"`
+	Runtime         string `json:"runtime,omitzero" doc:"local or modal; default the setting's"`
+	Attach          string `json:"attach,omitzero" doc:"id of a running sandbox to attach to"`
+	Resume          string `json:"resume,omitzero" doc:"id of a session to go on with"`
+	New             bool   `json:"new,omitzero" doc:"open another session even where one is open"`
+	TimeoutSeconds  int64  `json:"timeoutSeconds,omitzero" doc:"cap on the sandbox's life"`
+	longRunning
+}
+
+func (p *openParams) check() error {
+	if p.TimeoutSeconds < 0 || p.TimeoutSeconds > maxSeconds {
+		return badParam("timeoutSeconds", "must be between 0 and %d", maxSeconds)
+	}
+	for _, f := range []struct{ name, value string }{{"runtime", p.Runtime}, {"attach", p.Attach}, {"resume", p.Resume}} {
+		if err := checkNUL(f.value); err != nil {
+			return badParam(f.name, "%v", err)
+		}
+	}
+	return nil
+}
+
+// maxSeconds bounds durations from clients: a year, far from any overflow.
+const maxSeconds = 366 * 24 * 3600
+
+func (s *Server) sessionOpen(ctx context.Context, p *openParams) (sessionInfo, error) {
+	report := s.withToken(p.WorkDoneToken, "Opening a sandbox")
+	defer report.end("")
+	return s.openSession(ctx, p, report)
+}
+
+func (s *Server) openSession(ctx context.Context, p *openParams, report *progress) (sessionInfo, error) {
+	var folder string
+	if p.WorkspaceFolder != "" {
+		var err error
+		if folder, err = hostPath(p.WorkspaceFolder); err != nil {
+			return sessionInfo{}, badParam("workspaceFolder", "%v", err)
+		}
+	} else if f, ok := s.peer.Load().folderFor(""); ok {
+		folder = f
+	} else if p.Resume == "" {
+		return sessionInfo{}, badParam("workspaceFolder", "is required, because the client has no workspace folder open")
+	}
+	o, err := s.openOptions(folder)
+	if err != nil {
+		return sessionInfo{}, err
+	}
+	o.Attach, o.Resume, o.New = p.Attach, p.Resume, p.New
+	o.Timeout = time.Duration(p.TimeoutSeconds) * time.Second
+	if p.Runtime != "" {
+		o.Runtime = p.Runtime
+	}
+	m, err := s.manager()
+	if err != nil {
+		return sessionInfo{}, err
+	}
+	sess, err := m.Open(ctx, o, report.report)
+	if err != nil {
+		return sessionInfo{}, err
+	}
+	return toSessionInfo(sess.Info()), nil
+}
+
+// openOptions are what the settings say about a session on a folder.
+func (s *Server) openOptions(folder string) (session.OpenOptions, error) {
+	settings, err := s.usableSettings()
+	if err != nil {
+		return session.OpenOptions{}, err
+	}
+	return optionsFrom(settings, folder, &editor{s: s}), nil
+}
+
+func optionsFrom(c *config.Settings, folder string, e session.Editor) session.OpenOptions {
+	o := session.OpenOptions{
+		Folder: folder, Runtime: c.Runtime, Editor: e, Include: c.Include, Exclude: c.Exclude, ReturnMode: c.ReturnMode,
+		BundleMaxBytes: int64(c.BundleMaxMB) << 20, ReturnMaxBytes: int64(c.ReturnMaxMB) << 20,
+	}
+	if c.Runtime == "local" {
+		o.Network = c.LocalNetwork
+	}
+	return o
+}
+
+type listResult struct {
+	Sessions []sessionInfo `json:"sessions"`
+}
+
+func (s *Server) sessionList(ctx context.Context, _ *empty) (listResult, error) {
+	m, err := s.manager()
+	if err != nil {
+		return listResult{}, err
+	}
+	infos, err := m.List(ctx)
+	if err != nil {
+		return listResult{}, err
+	}
+	out := listResult{Sessions: make([]sessionInfo, len(infos))}
+	for i, info := range infos {
+		out.Sessions[i] = toSessionInfo(info)
+	}
+	return out, nil
+}
+
+// open finds an open session; "" is the only one.
+func (s *Server) open(id string) (*session.Session, error) {
+	m, err := s.manager()
+	if err != nil {
+		return nil, err
+	}
+	return m.Get(id)
+}
+
+// find is open, and ended sessions too.
+func (s *Server) find(ctx context.Context, id string) (*session.Session, error) {
+	m, err := s.manager()
+	if err != nil {
+		return nil, err
+	}
+	return m.Find(ctx, id)
+}
+
+type statusParams struct{ sessionRef }
+
+func (s *Server) sessionStatus(ctx context.Context, p *statusParams) (sessionInfo, error) {
+	sess, err := s.find(ctx, p.Session)
+	if err != nil {
+		return sessionInfo{}, err
+	}
+	return toSessionInfo(sess.Info()), nil
+}
+
+type syncParams struct {
+	sessionRef
+	AllowMassDelete bool `json:"allowMassDelete,omitzero" doc:"go on although most files would be removed"`
+	longRunning
+}
+
+type syncResult struct {
+	Sent      int        `json:"sent" doc:"files written or removed in the sandbox"`
+	Bytes     int64      `json:"bytes"`
+	Conflicts []conflict `json:"conflicts" doc:"changed on both sides; left as they are"`
+}
+
+func (s *Server) sessionSync(ctx context.Context, p *syncParams) (syncResult, error) {
+	sess, err := s.open(p.Session)
+	if err != nil {
+		return syncResult{}, err
+	}
+	report := s.withToken(p.WorkDoneToken, "Sending changes to the sandbox")
+	defer report.end("")
+	r, err := sess.Sync(ctx, p.AllowMassDelete, report.report)
+	if err != nil {
+		return syncResult{}, err
+	}
+	return syncResult{Sent: r.Sent, Bytes: r.Bytes, Conflicts: toConflicts(r.Conflicts)}, nil
+}
+
+type checkpointParams struct {
+	sessionRef
+	longRunning
+}
+
+type checkpointResult struct {
+	Seq          int    `json:"seq"`
+	Commit       string `json:"commit"`
+	ChangedFiles int    `json:"changedFiles"`
+}
+
+func (s *Server) sessionCheckpoint(ctx context.Context, p *checkpointParams) (checkpointResult, error) {
+	sess, err := s.open(p.Session)
+	if err != nil {
+		return checkpointResult{}, err
+	}
+	report := s.withToken(p.WorkDoneToken, "Saving the sandbox's changes")
+	defer report.end("")
+	c, err := sess.Checkpoint(ctx)
+	if err != nil {
+		return checkpointResult{}, err
+	}
+	return checkpointResult{Seq: c.Seq, Commit: c.Commit, ChangedFiles: c.ChangedFiles}, nil
+}
+
+type diffParams struct {
+	sessionRef
+	Path      string `json:"path,omitzero" doc:"only this file or folder, relative to the tree's root"`
+	PathBytes string `json:"pathBytes,omitzero"`
+	longRunning
+}
+
+type diffResult struct {
+	Files []fileChange `json:"files"`
+	Patch string       `json:"patch" doc:"unified diff of the text files"`
+}
+
+func (s *Server) sessionDiff(ctx context.Context, p *diffParams) (diffResult, error) {
+	only, err := rawPath("path", p.Path, p.PathBytes)
+	if err != nil {
+		return diffResult{}, err
+	}
+	sess, err := s.find(ctx, p.Session)
+	if err != nil {
+		return diffResult{}, err
+	}
+	report := s.withToken(p.WorkDoneToken, "Comparing with the sandbox")
+	defer report.end("")
+	d, err := sess.Diff(ctx, only)
+	if err != nil {
+		return diffResult{}, err
+	}
+	patch, _ := showPath(d.Patch) // file names and Latin-1 text need not be UTF-8
+	return diffResult{Files: toChanges(d.Files), Patch: patch}, nil
+}
+
+type discardParams struct {
+	sessionRef
+	Paths []somePath `json:"paths,omitzero" doc:"default all"`
+	longRunning
+}
+
+type discardResult struct {
+	Files []fileChange `json:"files" doc:"what was thrown away"`
+}
+
+func (s *Server) sessionDiscard(ctx context.Context, p *discardParams) (discardResult, error) {
+	sess, err := s.find(ctx, p.Session)
+	if err != nil {
+		return discardResult{}, err
+	}
+	report := s.withToken(p.WorkDoneToken, "Discarding the sandbox's changes")
+	defer report.end("")
+	files, err := sess.Discard(ctx, rawPaths(p.Paths))
+	if err != nil {
+		return discardResult{}, err
+	}
+	return discardResult{Files: toChanges(files)}, nil
+}
+
+type contentParams struct {
+	URI string `json:"uri"`
+}
+
+// maxContent bounds what is shown of one file, in bytes.
+const maxContent = 32 << 20
+
+// textDocumentContent serves either side of a change.
+func (s *Server) textDocumentContent(ctx context.Context, p *contentParams) (*protocol.TextDocumentContentResult, error) {
+	side, id, path, err := parseContentURI(p.URI)
+	if err != nil {
+		return nil, badParam("uri", "%v", err)
+	}
+	sess, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	content, err := sess.Version(ctx, side, path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := shownText(path, content)
+	if err != nil {
+		return nil, err
+	}
+	return &protocol.TextDocumentContentResult{Text: text}, nil
+}
+
+// shownText gives a file's text as an editor would show it.
+func shownText(path string, content []byte) (string, error) {
+	if len(content) > maxContent {
+		return "", &session.Error{
+			Kind: kindTooLarge, Op: "show", Path: path, Message: "the file is too large to be shown",
+			Hint: "read it with glue/fs/readFile",
+		}
+	}
+	text, _, ok := workspace.DecodeDocument(content)
+	if !ok {
+		return "", &session.Error{
+			Kind: kindUnsupported, Op: "show", Path: path, Message: "the file is not text",
+			Hint: "read it with glue/fs/readFile",
+		}
+	}
+	return string(text), nil
+}
