@@ -321,7 +321,13 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 		s.warn("commits made in the sandbox could not be kept: %v", err)
 		head = st.Head
 	}
-	s.update(func(st *state) { st.Fingerprint, st.Head = c.Fingerprint, head })
+	refs := map[string]string{}
+	for name, id := range c.Refs {
+		if id != head && id != st.Base.Commit {
+			refs[name] = id
+		}
+	}
+	s.update(func(st *state) { st.Fingerprint, st.Head, st.Refs = c.Fingerprint, head, refs })
 	return head != st.Head || c.Bundle != nil, nil
 }
 

@@ -144,6 +144,7 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	if err != nil {
 		return nil, gitError("open a session", err)
 	}
+	m.prune()
 	p.say("reading the working tree", 0)
 	ws, err := workspace.Open(ctx, g, o.Folder, m.workspaceOptions(o, o.Folder))
 	if err != nil {

@@ -167,7 +167,7 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 	case !o.Apply:
 		return false, nil
 	case o.Mode == "branch":
-		return false, s.toBranch(ctx, o, st, plan, out)
+		return false, s.toBranch(ctx, o, plan, out)
 	case plan.Edit == nil && len(plan.Disk) == 0:
 		return false, s.settled(ctx, st, plan, settlement{})
 	}
@@ -323,7 +323,7 @@ func (s *Session) recordDeclined(ctx context.Context, change func(map[string]tre
 }
 
 // toBranch puts the merged tree on a branch of the user's repository, and nothing else.
-func (s *Session) toBranch(ctx context.Context, o ReturnOptions, st state, plan *workspace.Down, out *Return) error {
+func (s *Session) toBranch(ctx context.Context, o ReturnOptions, plan *workspace.Down, out *Return) error {
 	if len(plan.Changes) == 0 {
 		return nil
 	}
@@ -332,8 +332,8 @@ func (s *Session) toBranch(ctx context.Context, o ReturnOptions, st state, plan 
 		name = "glue/" + s.ID()
 	}
 	var commits []string
-	if o.Commits && st.Head != "" {
-		commits = []string{st.Head}
+	if o.Commits && out.Mbox != nil {
+		commits = out.Mbox.Chain
 	}
 	ref, err := s.ws.Branch(ctx, s.store, name, plan.Merged, fmt.Sprintf("Changes from sandbox session %s", s.ID()), commits)
 	if err != nil {
@@ -353,7 +353,7 @@ func (s *Session) writeMbox(ctx context.Context, st state) (*workspace.Mbox, err
 		limit = defaultReturnMax
 	}
 	mbox, err := s.store.Mbox(ctx, workspace.MboxRequest{
-		BaseTree: st.BaseTree, BaseCommit: st.Base.Commit, Agreed: st.Agreed, Theirs: st.Theirs, Head: st.Head,
+		BaseTree: st.BaseTree, BaseCommit: st.Base.Commit, Agreed: st.Agreed, Theirs: st.Theirs, Head: st.Head, Refs: st.Refs,
 		Dir: s.dir, MaxBytes: limit,
 		Meta: workspace.Meta{
 			RuntimeID: st.Runtime, SandboxID: st.SandboxID, BootstrapSHA: st.Base.Commit, RemoteURL: st.RemoteURL,
@@ -363,7 +363,13 @@ func (s *Session) writeMbox(ctx context.Context, st state) (*workspace.Mbox, err
 	if err != nil {
 		return nil, err
 	}
-	if mbox != nil && mbox.Truncated {
+	if mbox == nil {
+		return nil, nil
+	}
+	for _, w := range mbox.Warnings {
+		s.warn("%s", w)
+	}
+	if mbox.Truncated {
 		s.warn("the mbox was cut at %d bytes; %s holds everything", limit, filepath.Join(s.dir, "runtime.bundle"))
 	}
 	return mbox, nil

@@ -48,6 +48,7 @@ type state struct {
 	Agreed      string                `json:"agreed"`
 	Theirs      string                `json:"theirs"`
 	Head        string                `json:"head,omitempty"`
+	Refs        map[string]string     `json:"refs,omitempty"` // the sandbox's other refs
 	Fingerprint string                `json:"fingerprint,omitempty"`
 	Token       string                `json:"token,omitempty"`
 	Declined    map[string]tree.Entry `json:"declined,omitempty"`

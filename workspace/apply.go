@@ -164,7 +164,7 @@ func (w *Workspace) Apply(ctx context.Context, writes []Write) error {
 func (w *Workspace) prepare(ctx context.Context, j *journal, writes []Write) ([]*step, map[string]error) {
 	failed := map[string]error{}
 	seen := map[string]bool{}
-	way := cleared{files: map[string]bool{}, folders: map[string]bool{}}
+	way := cleared{files: map[string]bool{}, folders: map[string]bool{}, folded: map[string]bool{}}
 	var steps []*step
 	for _, write := range writes {
 		s := &step{Write: write, format: w.format(write.Expect, write.New)}
@@ -196,11 +196,12 @@ func (w *Workspace) prepare(ctx context.Context, j *journal, writes []Write) ([]
 }
 
 // cleared is what one call of Apply removes before it writes: files, and the folders
-// above them. What lies at a path that they clear can be looked at only after that.
-type cleared struct{ files, folders map[string]bool }
+// above them. What lies at a path that they clear can be looked at only after that:
+// below a file, at a folder, or at a name in another case, which may be the same file.
+type cleared struct{ files, folders, folded map[string]bool }
 
 func (c cleared) add(path string) {
-	c.files[path] = true
+	c.files[path], c.folded[foldCase(path)] = true, true
 	for above := range foldersAbove(path) {
 		c.folders[above] = true
 	}
@@ -212,7 +213,7 @@ func (c cleared) leadsTo(path string) bool {
 			return true
 		}
 	}
-	return c.folders[path]
+	return c.folders[path] || c.folded[foldCase(path)]
 }
 
 // maxWhole is how much content, in bytes, is read before it is written, so that it is

@@ -67,6 +67,9 @@ func (a *assignment) toEditor(u *piece) (bool, error) {
 		return false, nil
 	}
 	doc, open := a.r.Host.Docs[u.Old.Path]
+	if !caps.DocumentChanges && u.Status != StatusModified {
+		return false, nil // nothing could say in which order to do it
+	}
 	switch u.Status {
 	case StatusModified:
 		if open {

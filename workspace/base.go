@@ -19,7 +19,7 @@ type Base struct {
 // Base makes a commit of the snapshot that has no parent, so that whatever a sandbox
 // commits on it holds only what was done there; names it refs/glue/base and, when
 // branch is given, refs/heads/<branch>; and writes a bundle of it to bundleFile with
-// mode 0600. What is in the snapshot is then also what both sides agree on.
+// mode 0600.
 func (s *Store) Base(ctx context.Context, snap *Snapshot, branch, bundleFile string) (Base, error) {
 	const op = "make the bundle of the tree"
 	s.mu.Lock()
@@ -27,9 +27,6 @@ func (s *Store) Base(ctx context.Context, snap *Snapshot, branch, bundleFile str
 
 	commit, err := s.keep(ctx, refBase, snap.Tree, "Tree as the editor shows it\n")
 	if err != nil {
-		return Base{}, storeError(op, s.Repo.Dir, err)
-	}
-	if err := s.Repo.SetRef(ctx, refAgreed, commit); err != nil {
 		return Base{}, storeError(op, s.Repo.Dir, err)
 	}
 	refs := []string{refBase}

@@ -13,7 +13,7 @@ import (
 // nameCollisions finds files that would come to lie on each other where names that
 // differ only in case are one. They are conflicts: writing one would lose the other.
 func (p *planner) nameCollisions() {
-	if p.r.Mode == ModeBranch || !p.w.ignoresCase() {
+	if p.r.Mode == ModeBranch || !p.foldsCase {
 		return
 	}
 	spelled := map[string]string{} // folded name of a file or folder → as it is spelled
@@ -31,18 +31,23 @@ func (p *planner) nameCollisions() {
 			continue
 		}
 		spell(spelled, u.Path)
-		if u.Status == StatusRenamed && strings.EqualFold(u.Path, u.OldPath) {
-			u.tangled = true
+	}
+}
+
+// respelled reports whether the plan removes a file which the host takes for the one
+// at path, so that what lies there now goes first.
+func (p *planner) respelled(path string) bool {
+	return p.foldsCase && !p.removed[path] && p.foldedRemovals()[foldCase(path)]
+}
+
+func (p *planner) foldedRemovals() map[string]bool {
+	if p.folded == nil {
+		p.folded = make(map[string]bool, len(p.removed))
+		for path := range p.removed {
+			p.folded[foldCase(path)] = true
 		}
 	}
-	// A file that makes room by going, in another case, must go before the other comes.
-	gone := map[string]bool{}
-	for path := range p.removed {
-		gone[foldCase(path)] = true
-	}
-	for _, u := range p.taken() {
-		u.tangled = u.tangled || gone[foldCase(u.Path)]
-	}
+	return p.folded
 }
 
 // spell records how a path and the folders above it are spelled.
@@ -109,6 +114,7 @@ func (p *planner) tangle() {
 		if p.emptied()[u.Path] {
 			folders[u.Path], u.tangled = true, true
 		}
+		u.tangled = u.tangled || p.respelled(u.Path)
 	}
 	for _, u := range p.pieces {
 		if !p.removed[u.Old.Path] {

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"glue-lsp/internal/tree"
 )
@@ -126,7 +129,9 @@ func (w *Workspace) overlay(ctx context.Context, b *buffers, f tree.Format,
 	sent func(path string) (tree.Entry, bool), admits func(path string) (bool, tree.Skipped),
 ) (map[string]unsaved, error) {
 	over := map[string]unsaved{}
-	for path, d := range b.docs {
+	// In order, so that a folder's name comes before what lies in it.
+	for _, path := range slices.Sorted(maps.Keys(b.docs)) {
+		d := b.docs[path]
 		if !d.Changed {
 			continue
 		}
@@ -141,6 +146,9 @@ func (w *Workspace) overlay(ctx context.Context, b *buffers, f tree.Format,
 			content, err = w.bufferOver(was, d.Text, f)
 		case w.onDisk(path):
 			continue // the file itself does not go up: ignored, secret, too large …
+		case w.isFolder(path) || anyAbove(path, over, sent):
+			b.skip(path, "unsaved text: a file and a folder of this name meet")
+			continue
 		default:
 			ok, why := admits(path)
 			if !ok {
@@ -191,8 +199,28 @@ func (w *Workspace) bufferOver(was tree.Entry, text []byte, f tree.Format) ([]by
 	return content, nil
 }
 
-// onDisk reports whether there is anything but a folder at a path.
+// anyAbove reports whether something that is no folder lies on the way to path.
+func anyAbove(path string, over map[string]unsaved, sent func(string) (tree.Entry, bool)) bool {
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+		_, unsaved := over[path[:i]]
+		if _, up := sent(path[:i]); up || unsaved {
+			return true
+		}
+	}
+	return false
+}
+
+// onDisk reports whether there is anything but a folder at a path, or may be: what
+// cannot be looked at is not gone.
 func (w *Workspace) onDisk(path string) bool {
 	info, err := os.Lstat(filepath.Join(w.root, filepath.FromSlash(path)))
-	return err == nil && !info.IsDir()
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
+	}
+	return !info.IsDir()
+}
+
+func (w *Workspace) isFolder(path string) bool {
+	info, err := os.Lstat(filepath.Join(w.root, filepath.FromSlash(path)))
+	return err == nil && info.IsDir()
 }

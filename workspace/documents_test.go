@@ -128,6 +128,20 @@ func TestABufferThatDoesNotBelongToTheTreeIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestABufferWhereAFolderIsBreaksNothing(t *testing.T) {
+	h := newRepo(t, "dir/a.txt", "a\n", "file", "f\n")
+	w, s := h.open(), h.store()
+	snap := h.snap(w, s, h.buffer("dir", "x"), h.buffer("file/inner", "x"), h.buffer("new", "n"), h.buffer("new/inner", "x"))
+	want := map[string]string{"dir/a.txt": "a\n", "file": "f\n", "new": "n"}
+	if diff := cmp.Diff(want, contents(t, s, snap.Tree)); diff != "" {
+		t.Errorf("tree (-want +got):\n%s", diff)
+	}
+	left := map[string]tree.Reason{"dir": tree.NotSent, "file/inner": tree.NotSent, "new/inner": tree.NotSent}
+	if diff := cmp.Diff(left, skippedPaths(snap)); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+}
+
 func TestX6_ABufferOfASecretDoesNotGoUp(t *testing.T) {
 	h := newRepo(t, "a.txt", "a\n")
 	h.write(".env", "KEY=1\n")

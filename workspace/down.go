@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"glue-lsp/internal/git"
@@ -26,8 +27,8 @@ type DownRequest struct {
 	Caps *ClientCaps // nil: no editor, everything goes to disk
 	Mode string      // one of the Mode constants, "" is ModeEdits
 
-	Paths           []string // only these files, and those below these folders (nil: all)
-	Confirm         []string // what the person said yes to, files or folders
+	Paths           []string // only these files, and those below these folders (nil: all); names them, so that what was refused is offered again
+	Confirm         []string // what the person said yes to, files or folders; "." is everything
 	Resolutions     []Resolution
 	AllowMassDelete bool
 	MaxFiles        int    // limit of closed files in an edit; 0 is 100
@@ -81,9 +82,14 @@ func (w *Workspace) PlanDown(ctx context.Context, s *Store, r DownRequest) (*Dow
 	if r.Mode == "" {
 		p.r.Mode = ModeEdits
 	}
-	err := p.plan(ctx)
-	if err != nil {
-		return nil, storeError("plan the return", w.Root(), err)
+	const op = "plan the return"
+	for _, c := range r.Resolutions {
+		if c.Choice != ChooseMine && c.Choice != ChooseTheirs && c.Choice != ChooseContent {
+			return nil, &Error{Kind: "unsupported", Op: op, Path: c.Path, Message: fmt.Sprintf("%q settles no conflict", c.Choice), Hint: "choose mine, theirs or content"}
+		}
+	}
+	if err := p.plan(ctx); err != nil {
+		return nil, storeError(op, w.Root(), err)
 	}
 	return p.down, nil
 }
@@ -101,6 +107,8 @@ type planner struct {
 	conflicts map[string]bool       // unsettled paths
 	removed   map[string]bool       // paths that pieces remove
 	folders   map[string]bool       // folders above those, see emptied
+	folded    map[string]bool       // the same without case, see foldedRemovals
+	foldsCase bool                  // the host takes names that differ only in case for one
 	contents  *blobSource
 	root      *tree.Root
 }

@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"glue-lsp/internal/git"
@@ -27,19 +27,10 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.list(ctx); err != nil {
 		return err
 	}
-	if s.last != nil {
-		return nil
+	if s.last == nil {
+		s.last = s.lastHost(ctx)
 	}
-	agreed, err := s.treeOf(ctx, refAgreed)
-	if err != nil || agreed == "" {
-		return err
-	}
-	entries, err := s.Repo.ReadTree(ctx, agreed)
-	if err != nil {
-		return err
-	}
-	s.last = &Snapshot{Tree: agreed, Entries: entries}
-	return nil
+	return ctx.Err()
 }
 
 // take puts what was read into the store. The caller holds s.mu.
@@ -119,7 +110,8 @@ func (w *Workspace) store(ctx context.Context, s *Store, base *Snapshot, r *read
 		case held[d.now.Path] != nil:
 			c.Open = func() (io.ReadCloser, error) { return io.NopCloser(held[d.now.Path].Reader()), nil }
 		default:
-			c.Open = func() (io.ReadCloser, error) { return openExactly(root, d.now) }
+			c.Entry.Hash = "" // whatever it holds by now; the tree's id will tell
+			c.Open = func() (io.ReadCloser, error) { return openExactly(root, d.now), nil }
 		}
 		changes = append(changes, c)
 	}
@@ -219,21 +211,20 @@ func withoutAbsent(entries []tree.Entry) []tree.Entry {
 
 // openExactly gives what is at an entry's path, cut or filled up to the entry's size:
 // a file in motion must not break the whole import, its content is checked later.
-func openExactly(root *os.Root, e tree.Entry) (io.ReadCloser, error) {
+func openExactly(root *os.Root, e tree.Entry) io.ReadCloser {
 	name := filepath.FromSlash(e.Path)
+	r := &exactly{from: strings.NewReader(""), left: e.Size}
 	if e.Mode == tree.Symlink {
-		target, err := root.Readlink(name)
-		if err != nil {
-			target = ""
+		if target, err := root.Readlink(name); err == nil {
+			r.from = strings.NewReader(target)
 		}
-		return &exactly{from: bytes.NewReader([]byte(target)), left: e.Size}, nil
+		return r
 	}
 	// Never blocks, should a pipe have taken the file's place.
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return &exactly{from: bytes.NewReader(nil), left: e.Size}, nil
+	if f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
+		r.from, r.file = f, f
 	}
-	return &exactly{from: f, left: e.Size, file: f}, nil
+	return r
 }
 
 // exactly reads left bytes: of from, and zeros when that ends early.

@@ -24,36 +24,44 @@ type step struct {
 type journal struct {
 	root *tree.Root
 	dir  string
-	all  []*step // whose kept content must be closed
-	done []*step // in order
+	bits *os.Root // for permissions only, nil until they are needed
+	all  []*step  // whose kept content must be closed
+	done []*step  // in order
 }
 
 // keep checks that a step's path holds what is expected, and keeps it aside: small
 // content in memory, larger in a temporary file without a name.
 func (j *journal) keep(s *step) error {
-	found, err := j.root.Lookup(s.Path, s.format)
+	if !s.Expect.Exists() {
+		found, err := j.root.Lookup(s.Path, s.format)
+		if err != nil {
+			return err
+		}
+		return s.compare(found)
+	}
+	content, err := j.root.Content(s.Path, s.format)
 	if err != nil {
+		if found, lookErr := j.root.Lookup(s.Path, s.format); lookErr == nil && !found.Exists() {
+			return s.compare(found) // it is gone, or a folder
+		}
 		return err
 	}
-	if found.Same(s.New) {
-		s.there = true
-		return nil
-	}
-	if !found.Same(s.Expect) {
-		return &tree.ChangedError{Path: s.Path, Found: found}
-	}
-	if !found.Exists() {
-		return nil
-	}
-	if s.kept, err = j.root.Content(s.Path, s.format); err != nil {
-		return err
-	}
+	s.kept = content
 	j.all = append(j.all, s)
-	if now := s.kept.Entry(); !now.Same(s.Expect) {
-		return &tree.ChangedError{Path: s.Path, Found: now}
+	if err := s.compare(content.Entry()); err != nil || s.there {
+		return err
 	}
-	if s.Expect.Mode != tree.Symlink {
-		s.perm = j.permissions(s.Path)
+	if !isLink(s.Expect) {
+		s.perm, err = j.permissions(s.Path)
+	}
+	return err
+}
+
+// compare judges what a step's path holds before anything is written.
+func (s *step) compare(found tree.Entry) error {
+	s.there = found.Same(s.New)
+	if !s.there && !found.Same(s.Expect) {
+		return &tree.ChangedError{Path: s.Path, Found: found}
 	}
 	return nil
 }
@@ -132,32 +140,29 @@ func (j *journal) takeBack(s *step) error {
 
 // permissions and restore go through os.Root, which stays inside; a file that was
 // private must not come back readable by others.
-func (j *journal) permissions(path string) fs.FileMode {
-	root, err := os.OpenRoot(j.dir)
-	if err != nil {
-		return 0
+func (j *journal) permissions(path string) (fs.FileMode, error) {
+	if j.bits == nil {
+		root, err := os.OpenRoot(j.dir)
+		if err != nil {
+			return 0, err
+		}
+		j.bits = root
 	}
-	defer root.Close() //nolint:errcheck // only looked at
-	info, err := root.Lstat(path)
+	info, err := j.bits.Lstat(path)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return info.Mode().Perm()
+	return info.Mode().Perm(), nil
 }
 
 func (j *journal) restore(path string, perm fs.FileMode) error {
-	if perm == 0 {
-		return nil
-	}
-	root, err := os.OpenRoot(j.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close() //nolint:errcheck // nothing is written through it
-	return root.Chmod(path, perm)
+	return j.bits.Chmod(path, perm)
 }
 
 func (j *journal) close() {
+	if j.bits != nil {
+		_ = j.bits.Close()
+	}
 	for _, s := range j.all {
 		_ = s.kept.Close()
 	}

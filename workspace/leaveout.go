@@ -39,6 +39,7 @@ func (p *planner) leaveOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.foldsCase = p.w.ignoresCase()
 	p.tangle()
 	for _, u := range p.pieces {
 		if err := ctx.Err(); err != nil {
@@ -104,9 +105,24 @@ func (p *planner) skip(u *piece, why tree.Reason, detail string) {
 	p.down.Skipped = append(p.down.Skipped, tree.Skipped{Path: u.Path, Reason: why, Detail: detail})
 }
 
+// refuse leaves a piece out as a conflict, unless the person decided for the host's
+// version of it.
 func (p *planner) refuse(u *piece, kind, detail string) {
 	u.out = true
-	p.conflict(u.Path, kind, detail)
+	if !p.chose(u, ChooseMine) {
+		p.conflict(u.Path, kind, detail)
+		return
+	}
+	for _, m := range u.moves() {
+		p.target(m.path, m.was, m.was, p.theirsAt(m.path, m.want))
+	}
+}
+
+// chose reports whether a resolution of one of the piece's paths is such.
+func (p *planner) chose(u *piece, choice string) bool {
+	return slices.ContainsFunc(p.r.Resolutions, func(r Resolution) bool {
+		return r.Choice == choice && slices.Contains(u.paths(), r.Path)
+	})
 }
 
 // refusesPath leaves out what could never be written.
@@ -196,8 +212,8 @@ func (p *planner) unsaved(u *piece) bool {
 // at.
 func (p *planner) checkDisk(u *piece) error {
 	for _, m := range u.moves() {
-		if p.needsRoom(m.path) {
-			continue // what is above it now goes first
+		if p.needsRoom(m.path) || p.respelled(m.path) {
+			continue // what is there now goes first
 		}
 		found, err := p.root.Lookup(m.path, p.s.Repo.Format)
 		var refused *tree.PathError
@@ -221,6 +237,10 @@ func (p *planner) checkDisk(u *piece) error {
 		}
 		if found.Same(m.want) && u.Status != StatusRenamed {
 			u.there = true
+			continue
+		}
+		if u.Status != StatusRenamed && p.chose(u, ChooseTheirs) {
+			u.Old, u.tangled = at(m.path, found), true // its content is not in the store, so no editor's edit is made of it
 			continue
 		}
 		p.refuse(u, diskConflict(m, found), "the host's file is not the one that the sandbox's change was merged with: it changed just now, or it is one that does not go up")

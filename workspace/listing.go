@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"glue-lsp/internal/tree"
 )
 
@@ -31,8 +33,12 @@ func (w *Workspace) list(ctx context.Context) (*listing, error) {
 	}
 	l := &listing{stamps: newStamps(time.Now()), wish: newWish(w.opts, w.ignoreCase())}
 	var untracked []string
-	var err error
-	if w.source == nil {
+	unlock, err := w.lockCache(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if w.source.Load() == nil {
 		untracked, err = w.listFolder(ctx, l)
 	} else {
 		untracked, err = w.listRepository(ctx, l)
@@ -49,7 +55,23 @@ func (w *Workspace) list(ctx context.Context) (*listing, error) {
 	return l, nil
 }
 
-func (w *Workspace) ignoreCase() bool { return w.source != nil && w.source.IgnoreCase }
+func (w *Workspace) ignoreCase() bool {
+	src := w.source.Load()
+	return src != nil && src.IgnoreCase
+}
+
+// lockPoll is how often a lock that another process holds is tried.
+const lockPoll = 5 * time.Millisecond
+
+// lockCache keeps the folder of caches from being used twice at once: several
+// sessions, also of several processes, may have the same folder open.
+func (w *Workspace) lockCache(ctx context.Context) (unlock func(), err error) {
+	lock := flock.New(filepath.Join(w.opts.CacheDir, "lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
+		return nil, storeError("lock the cache folder", w.opts.CacheDir, err)
+	}
+	return func() { lock.Close() }, nil //nolint:errcheck // closing the handle is what unlocks
+}
 
 // listRepository asks git, and gives the paths that are not tracked.
 func (w *Workspace) listRepository(ctx context.Context, l *listing) ([]string, error) {
@@ -64,7 +86,7 @@ func (w *Workspace) listRepository(ctx context.Context, l *listing) ([]string, e
 			Hint:    "open the folder again",
 		}
 	}
-	w.source = src
+	w.source.Store(src)
 	files, err := w.git.ListFiles(ctx, src, filepath.Join(w.opts.CacheDir, "git"))
 	if err != nil {
 		return nil, w.readError(err)

@@ -120,8 +120,8 @@ type mboxMessage struct {
 	commit   *mboxCommit // nil: what was not committed
 	folded   []string    // commits whose changes it carries as well
 	from, to string
-	binary   bool // text too goes as binary patches
-	patch    []filePatch
+	binary   bool        // text too goes as binary patches
+	patch    []filePatch // until text is made
 	paths    []rawPath
 	text     []byte // as it stands in the mbox
 	start    int    // of the patch in it

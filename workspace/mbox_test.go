@@ -2,171 +2,14 @@ package workspace
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"glue-lsp/internal/git"
 )
-
-// inside is a sandbox with a git of its own, cloned from a session's bundle.
-type insideGit struct {
-	*host
-	dir  string // its working tree
-	s    *Store
-	out  string // the session's folder on the host
-	base Base
-	snap *Snapshot
-}
-
-func newInside(t testing.TB, files ...string) *insideGit {
-	t.Helper()
-	return newInsideOf(newRepo(t, files...))
-}
-
-func newInsideOf(h *host) *insideGit {
-	h.Helper()
-	in := &insideGit{host: h, dir: filepath.Join(h.TempDir(), "w"), s: h.store(), out: h.TempDir()}
-	in.snap = h.snap(h.open(), in.s)
-	bundle := filepath.Join(in.out, "base.bundle")
-	var err error
-	if in.base, err = in.s.Base(context.Background(), in.snap, "main", bundle); err != nil {
-		h.Fatal(err)
-	}
-	h.runIn(in.out, "clone", "-q", "-n", "-b", "main", bundle, in.dir)
-	attributes := "* -text !eol -ident -filter !working-tree-encoding\n"
-	if err := os.WriteFile(filepath.Join(in.dir, ".git/info/attributes"), []byte(attributes), 0o600); err != nil {
-		h.Fatal(err)
-	}
-	in.git("checkout", "-q", "main")
-	return in
-}
-
-func (in *insideGit) git(args ...string) string {
-	in.Helper()
-	return strings.TrimSpace(in.runIn(in.dir, append([]string{"-c", "user.name=Dev", "-c", "user.email=dev@example.org"}, args...)...))
-}
-
-func (in *insideGit) put(name, content string) {
-	in.Helper()
-	file := filepath.Join(in.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		in.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-		in.Fatal(err)
-	}
-}
-
-// commit commits everything with a message that git does not touch.
-func (in *insideGit) commit(message string, more ...string) string {
-	in.Helper()
-	in.git("add", "-A", "-f")
-	file := filepath.Join(in.TempDir(), "message")
-	if err := os.WriteFile(file, []byte(message), 0o600); err != nil {
-		in.Fatal(err)
-	}
-	in.git(append([]string{"commit", "-q", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-F", file}, more...)...)
-	return in.git("rev-parse", "HEAD")
-}
-
-// request brings the sandbox's objects to the host, as a checkpoint does.
-func (in *insideGit) request(refs ...string) MboxRequest {
-	in.Helper()
-	index := "GIT_INDEX_FILE=" + filepath.Join(in.TempDir(), "index")
-	all := func(args ...string) string {
-		cmd := append([]string{"-c", "alias.x=!" + index + " git", "x"}, args...)
-		return in.git(cmd...)
-	}
-	all("add", "-A", "-f")
-	treeID := all("write-tree")
-	final := in.git("commit-tree", "-p", "HEAD", "-m", "x", treeID)
-	in.git("update-ref", "refs/x/final", final)
-	bundle := filepath.Join(in.TempDir(), "back.bundle")
-	in.git(append([]string{"bundle", "create", "-q", bundle, "HEAD", "refs/x/final"}, refs...)...)
-	f, err := os.Open(bundle)
-	if err != nil {
-		in.Fatal(err)
-	}
-	defer f.Close()
-	if err := in.s.Repo.Ingest(context.Background(), f, git.Limits{}); err != nil {
-		in.Fatal(err)
-	}
-	r := MboxRequest{
-		BaseTree: in.snap.Tree, BaseCommit: in.base.Commit, Agreed: in.snap.Tree, Theirs: treeID, Head: in.git("rev-parse", "HEAD"), Dir: in.out,
-		Meta: Meta{RuntimeID: "r1", SandboxID: "sb-1", BootstrapSHA: in.base.Commit, RuntimeCwd: "/workspace", CapturedAt: time.Unix(1_700_000_000, 0).UTC()},
-	}
-	for _, ref := range refs {
-		if r.Refs == nil {
-			r.Refs = map[string]string{}
-		}
-		r.Refs[ref] = in.git("rev-parse", ref)
-	}
-	return r
-}
-
-func (in *insideGit) mbox(r MboxRequest) (*Mbox, Meta) {
-	in.Helper()
-	m, err := in.s.Mbox(context.Background(), r)
-	if err != nil {
-		in.Fatal(err)
-	}
-	if m == nil {
-		return nil, Meta{}
-	}
-	var meta Meta
-	b, err := os.ReadFile(filepath.Join(r.Dir, MetaFile))
-	if err != nil {
-		in.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &meta); err != nil {
-		in.Fatal(err)
-	}
-	return m, meta
-}
-
-// am applies an mbox in a clone at the base commit, as a person would, and gives the
-// clone. The clone's own repository has no attributes of ours.
-func (in *insideGit) am(m *Mbox, meta Meta, options ...string) string {
-	in.Helper()
-	clone := filepath.Join(in.TempDir(), "clone")
-	in.runIn(in.out, "init", "-q", clone)
-	in.runIn(clone, "fetch", "-q", filepath.Join(in.out, BundleFile), "refs/glue/return/*:refs/glue/*")
-	in.runIn(clone, "checkout", "-q", meta.BaseSHA)
-	in.runIn(clone, append(append([]string{"am", "-q"}, options...), m.Path)...)
-	return clone
-}
-
-var exactOptions = []string{"-k", "--keep-cr", "--empty=keep", "--patch-format=mboxrd"}
-
-// check applies an mbox in both promised ways and compares the trees.
-func (in *insideGit) check(r MboxRequest) (m *Mbox, meta Meta, exact string) {
-	in.Helper()
-	m, meta = in.mbox(r)
-	if m == nil {
-		in.Fatal("there is no mbox")
-	}
-	if !meta.Verified || m.Truncated {
-		in.Errorf("the mbox is not whole and verified: %+v", meta)
-	}
-	for _, options := range [][]string{nil, exactOptions} {
-		exact = in.am(m, meta, options...)
-		got := strings.TrimSpace(in.runIn(exact, "rev-parse", "HEAD^{tree}"))
-		if got != r.Theirs {
-			in.Errorf("git am %v gives another tree than the sandbox has:\n%s", options, in.runIn(exact, "diff", "--stat", got))
-		}
-	}
-	return m, meta, exact
-}
-
-func subjects(in *insideGit, clone string, meta Meta) []string {
-	return strings.Split(strings.TrimSpace(in.runIn(clone, "log", "--reverse", "--format=%s", meta.BaseSHA+"..HEAD")), "\n")
-}
 
 func TestS7_EveryCommitReturnsWithAuthorDateAndMessage(t *testing.T) {
 	in := newInside(t, "a.txt", "a\n", "b.txt", "b\n")
@@ -276,129 +119,6 @@ func TestF24_AHistoryBegunAnewHidesNothing(t *testing.T) {
 	in.put("left.txt", "l\n")
 	_, meta, clone := in.check(in.request())
 	same(t, "subjects", []string{"Begun anew", uncommittedSubject}, subjects(in, clone, meta))
-}
-
-func TestF8_AwkwardMessagesSurviveAndNeverChangeTheTree(t *testing.T) {
-	messages := []string{
-		"[feat] x\n", "[PATCH 3/7] y\n", "Re: z\n", "Empty commit\n",
-		"Body like a patch\n\ndiff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+evil\n",
-		"Separators\n\nbefore\n---\nafter\n--- \nIndex: foo\n-- \nsig\n",
-		"Headers in the body\n\nFrom: Evil <evil@example.org>\nSubject: other\nDate: today\n\nrest\n",
-		"Transfer\n\nContent-Transfer-Encoding: base64\n\nrest\n",
-		"From the start\n\nFrom here on\n>From there\nFrom 1234567890123456789012345678901234567890 Mon Sep 17 00:00:00 2001\n",
-		"Two lines\nof subject\n\nbody\n", "Ünïcödé — ☃ " + strings.Repeat("é", 90) + "\n\nbödy\n", "=?UTF-8?q?not_encoded?=\n", "with\ttab\n",
-		"Latin \xe9\n\nbody \xff\n", "CR in body\n\nline\r\nother\r\n", "  leading space\n", "trailing   \n\n\n\n\nbody\n", "\n\nnothing first\n", "", "-- \n", "---\n\n---\n",
-	}
-	in := newInside(t, "a.txt", "a\n")
-	ids := map[string]string{}
-	for i, message := range messages {
-		if i != 3 { // the empty commit
-			in.put("n.txt", strings.Repeat("x\n", i+1))
-		}
-		id := in.commit(message)
-		_, ids[id], _ = strings.Cut(in.runIn(in.dir, "cat-file", "commit", id), "\n\n") // git takes "Latin \xe9" for Latin-1
-	}
-	m, meta, clone := in.check(in.request())
-	same(t, "messages", len(messages), m.Commits)
-
-	originals := map[string]string{}
-	for _, lost := range meta.Messages {
-		originals[lost.Commit] = lost.Original
-		if lost.Base64 {
-			b, err := base64.StdEncoding.DecodeString(lost.Original)
-			if err != nil {
-				t.Fatal(err)
-			}
-			originals[lost.Commit] = string(b)
-		}
-	}
-	made := strings.Fields(in.runIn(clone, "rev-list", "--reverse", meta.BaseSHA+"..HEAD"))
-	source := strings.Fields(in.git("rev-list", "--reverse", in.base.Commit+"..HEAD"))
-	if len(made) != len(source) {
-		t.Fatalf("%d commits were made of %d: %+v\n%s", len(made), len(source), meta, in.runIn(clone, "log", "--format=%s"))
-	}
-	for i, id := range source {
-		want := ids[id]
-		_, got, _ := strings.Cut(in.runIn(clone, "cat-file", "commit", made[i]), "\n\n")
-		if kept, lost := originals[id]; lost {
-			same(t, "kept in the meta file", want, kept)
-		} else {
-			same(t, "message", want, got)
-		}
-		if author := in.runIn(clone, "log", "-1", "--format=%an <%ae>", made[i]); author != "P <p@example.org>\n" {
-			t.Errorf("%q: the author became %s", want, author)
-		}
-		same(t, "tree", in.git("rev-parse", id+"^{tree}"), strings.TrimSpace(in.runIn(clone, "rev-parse", made[i]+"^{tree}")))
-	}
-	if _, lost := originals[source[0]]; lost {
-		t.Error("[feat] x did not survive by itself")
-	}
-}
-
-func TestF8_AwkwardAuthorsAndDates(t *testing.T) {
-	in := newInside(t, "a.txt", "a\n")
-	for _, line := range []string{
-		"A (B) C <a@example.org> 1700000000 +0100", "x@y <x@example.org> 1700000000 +0000", " <> 1 +0000", "名前 <n@example.org> 4102444800 +1400",
-		"Bad \xff <b\xff@example.org> 1700000000 -0000", "root <root> 0 +0000", "A. B., \"C\" \\D <d@e@f> 99999999999 +9959", "=?utf-8?q?x?= <q@example.org> 1700000000 +0530",
-	} {
-		head := in.git("rev-parse", "HEAD")
-		blob := in.hashObject("blob", []byte(line))
-		treeID := in.hashObject("tree", append([]byte("100644 who\x00"), unhex(t, blob)...))
-		commit := "tree " + treeID + "\nparent " + head + "\nauthor " + line + "\ncommitter C <c@example.org> 1700000000 +0000\n\nBy " + line + "\n"
-		in.git("update-ref", "HEAD", in.hashObject("commit", []byte(commit)))
-	}
-	in.git("reset", "-q", "--hard")
-	m, meta, _ := in.check(in.request())
-	same(t, "messages", 8, m.Commits)
-	var kept []string
-	for _, lost := range meta.Messages {
-		author := lost.Author
-		if lost.Base64 {
-			b, err := base64.StdEncoding.DecodeString(author)
-			if err != nil {
-				t.Fatal(err)
-			}
-			author = string(b)
-			if b, err = base64.StdEncoding.DecodeString(lost.Original); err != nil || !strings.Contains(string(b), "By Bad \xff") {
-				t.Errorf("the original message is %q (%v)", b, err)
-			}
-		}
-		if author != "" {
-			kept = append(kept, author)
-		}
-	}
-	same(t, "authors that the meta file keeps", []string{
-		"x@y <x@example.org>", " <>", "Bad \xff <b\xff@example.org>", "root <root>", "A. B., \"C\" \\D <d@e@f>",
-	}, kept)
-}
-
-func (in *insideGit) hashObject(kind string, content []byte) string {
-	in.Helper()
-	file := filepath.Join(in.TempDir(), "object")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		in.Fatal(err)
-	}
-	return in.git("hash-object", "-t", kind, "--literally", "-w", file)
-}
-
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b := make([]byte, len(s)/2)
-	for i := range b {
-		for _, c := range s[2*i : 2*i+2] {
-			b[i] = b[i]<<4 | byte(strings.IndexRune("0123456789abcdef", c))
-		}
-	}
-	return b
-}
-
-func TestX15_FromLinesDoNotSplitTheMbox(t *testing.T) {
-	in := newInside(t, "a.txt", "a\n")
-	in.put("a.txt", "From nobody Mon Sep 17 00:00:00 2001\na\n")
-	in.commit("One message\n\nFrom nobody Mon Sep 17 00:00:00 2001\nFrom: x\n")
-	m, _, clone := in.check(in.request())
-	same(t, "messages", 1, m.Commits)
-	same(t, "message", "One message\n\nFrom nobody Mon Sep 17 00:00:00 2001\nFrom: x\n", strings.TrimSuffix(in.runIn(clone, "log", "-1", "--format=%B"), "\n"))
 }
 
 func TestTheMboxHoldsTheSandboxsWorkAndNotTheHosts(t *testing.T) {
@@ -525,6 +245,58 @@ func TestAnMboxWithoutAGitInside(t *testing.T) {
 	same(t, "subjects", []string{uncommittedSubject}, subjects(in, clone, meta))
 }
 
+func TestManyCommitsAreVerifiedTogetherAndArriveOneByOne(t *testing.T) {
+	in := newInside(t, "a.txt", "a\n", "crlf.txt", "a\r\n")
+	for i := range maxBatches + 8 {
+		in.put("a.txt", strings.Repeat("a\n", i+2))
+		in.put("crlf.txt", strings.Repeat("a\r\n", i+2))
+		in.put(fmt.Sprintf("n%d.txt", i/2), fmt.Sprintf("%d\n", i))
+		in.commit(fmt.Sprintf("Commit %d\n", i))
+	}
+	m, _, _ := in.check(in.request())
+	same(t, "messages", maxBatches+8, m.Commits)
+}
+
+func TestTreesThatAreHardToPatchArriveWhole(t *testing.T) {
+	body := strings.Repeat("a line of some length\n", 20)
+	in := newInside(t, "f", body, "d/x", body+"x\n", "t", body, "swap1", body+"1\n", "swap2", "\x00"+body, "m.sh", body+"m\n")
+	step := func(message string, do ...string) {
+		in.runIn(in.dir, do...)
+		in.commit(message)
+	}
+	remove := func(name string) {
+		if err := os.RemoveAll(filepath.Join(in.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove("f")
+	in.put("f/inner", body)
+	in.commit("A file becomes a folder that holds it\n")
+	remove("d")
+	in.put("d", body+"x\n")
+	in.commit("A folder becomes the file that it held\n")
+	remove("t")
+	if err := os.Symlink("d", filepath.Join(in.dir, "t")); err != nil {
+		t.Fatal(err)
+	}
+	in.commit("A file becomes a link\n")
+	step("Two files change places\n", "mv", "swap1", "swap3")
+	in.git("mv", "swap2", "swap1")
+	in.git("mv", "swap3", "swap2")
+	in.commit("Swapped\n")
+	in.put("m.sh", body+"more\n")
+	if err := os.Chmod(filepath.Join(in.dir, "m.sh"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	step("Renamed, changed and executable\n", "mv", "m.sh", "n.sh")
+	remove("n.sh")
+	in.put("n.sh", "")
+	in.commit("Emptied\n")
+	m, meta, _ := in.check(in.request())
+	same(t, "messages", 7, m.Commits)
+	same(t, "folded", []string(nil), meta.Folded)
+}
+
 func TestTheNextMboxReplacesTheBundleOnlyWhenItHoldsSomethingElse(t *testing.T) {
 	in := newInside(t, "a.txt", "a\n")
 	in.put("a.txt", "b\n")
@@ -546,5 +318,44 @@ func TestTheNextMboxReplacesTheBundleOnlyWhenItHoldsSomethingElse(t *testing.T) 
 	in.mbox(in.request())
 	if after, err = os.Stat(filepath.Join(in.out, BundleFile)); err != nil || os.SameFile(before, after) {
 		t.Errorf("the bundle is not the new one (%v)", err)
+	}
+}
+
+func TestAMessageThatFailsItsCheckFallsBackAlone(t *testing.T) {
+	in := newInside(t, "a.txt", "a\n", "b.txt", "b\n")
+	in.put("a.txt", "A\n")
+	first := in.commit("First\n")
+	in.put("b.txt", "B\n")
+	in.commit("Second\n")
+	r := in.request()
+	b := &mboxBuilder{s: in.s, r: r}
+	b.r.MaxBytes = 1 << 20
+	ctx := context.Background()
+	for _, step := range []func(context.Context) error{b.chain, b.plan, b.commits} {
+		if err := step(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !b.fallBack(0) || !b.messages[0].binary || b.messages[1].binary {
+		t.Fatal("the first step is not to write this message as binary patches")
+	}
+	if err := b.render(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b.messages[0].text), "GIT binary patch") || strings.Contains(string(b.messages[1].text), "GIT binary patch") {
+		t.Errorf("the messages are:\n%s\n%s", b.messages[0].text, b.messages[1].text)
+	}
+	same(t, "verified", true, b.meta.Verified)
+
+	if !b.fallBack(0) || len(b.messages) != 1 {
+		t.Fatal("the second step is not to fold it into the next")
+	}
+	if err := b.render(ctx); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "folded", []string{first}, b.meta.Folded)
+	same(t, "paths of the one that is left", 2, len(b.messages[0].paths))
+	if b.fallBack(0); b.fallBack(0) {
+		t.Error("the last message cannot be folded")
 	}
 }

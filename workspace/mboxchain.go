@@ -17,6 +17,8 @@ const (
 	maxChain = 2000
 	// maxNamed bounds the lists of commits in the meta file.
 	maxNamed = 1000
+	// maxMessages bounds what is read of commits, in bytes.
+	maxMessages = 32 << 20
 )
 
 // mboxCommit is a commit that was made inside.
@@ -54,9 +56,13 @@ func (b *mboxBuilder) readChain(ctx context.Context) error {
 	if b.r.BaseCommit != "" {
 		args = append(args, "--not", b.r.BaseCommit)
 	}
-	out, err := b.s.Repo.Output(ctx, append(args, "--")...)
+	out, cut, err := b.s.outputUpTo(ctx, maxMessages, append(args, "--")...)
 	if err != nil {
 		return fmt.Errorf("read the sandbox's commits: %w", err)
+	}
+	if cut {
+		b.warn("the sandbox's commit messages are larger than %d bytes; its work is one message without them, and runtime.bundle holds them", maxMessages)
+		return nil
 	}
 	parts := bytes.Split(out, []byte{0})
 	for ; len(parts) > fields-1; parts = parts[fields:] {
@@ -76,6 +82,9 @@ func (b *mboxBuilder) readChain(ctx context.Context) error {
 // sandbox then calls its history was written anew.
 func (b *mboxBuilder) nameRoots(ctx context.Context) error {
 	if len(b.commitsInside) == 0 {
+		if len(b.meta.Warnings) > 0 {
+			return nil // they were not read
+		}
 		b.warn("the sandbox went back to %s, which the first snapshot holds; what it changed counts as not committed", b.r.Head)
 		return nil
 	}
@@ -118,9 +127,13 @@ func (b *mboxBuilder) nameOthers(ctx context.Context) error {
 	if b.r.BaseCommit != "" {
 		args = append(args, "--not", b.r.BaseCommit)
 	}
-	out, err := b.s.Repo.Output(ctx, append(args, "--")...)
+	out, cut, err := b.s.outputUpTo(ctx, maxMessages, append(args, "--")...)
 	if err != nil {
 		return fmt.Errorf("list the sandbox's commits: %w", err)
+	}
+	if cut {
+		b.warn("the names of the commits off the chain are too long to list; runtime.bundle holds all of them")
+		return nil
 	}
 	for len(out) > 0 {
 		var line []byte

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
@@ -30,9 +31,9 @@ type Options struct {
 // concurrent use; snapshots are taken one after the other.
 type Workspace struct {
 	git    *git.Git
-	source *git.Source
-	root   string // absolute, links resolved
-	alias  string // the root by the name under which the folder was opened
+	source atomic.Pointer[git.Source] // nil when there is no repository
+	root   string                     // absolute, links resolved
+	alias  string                     // the root by the name under which the folder was opened
 	subdir string
 	opts   Options
 
@@ -81,7 +82,8 @@ func Open(ctx context.Context, g *git.Git, folder string, opts Options) (*Worksp
 			Hint:    "open that folder instead",
 		}
 	}
-	w.source, w.root, w.subdir = src, src.Root, subdir
+	w.source.Store(src)
+	w.root, w.subdir = src.Root, subdir
 	w.alias = trimSubdir(w.alias, subdir)
 	return w, w.leaveIgnored(ctx, real)
 }
@@ -96,7 +98,8 @@ func (w *Workspace) leaveIgnored(ctx context.Context, folder string) error {
 	if err != nil || !ignored {
 		return err
 	}
-	w.source, w.root, w.alias, w.subdir, w.files = nil, folder, folder, "", nil
+	w.source.Store(nil)
+	w.root, w.alias, w.subdir, w.files = folder, folder, "", nil
 	return nil
 }
 
@@ -106,8 +109,9 @@ func (w *Workspace) Root() string { return w.root }
 // Subdir is the opened folder below Root, with slashes, "" when it is Root.
 func (w *Workspace) Subdir() string { return w.subdir }
 
-// Source is what the repository says of itself, nil when there is none.
-func (w *Workspace) Source() *git.Source { return w.source }
+// Source is what the repository said of itself when its files were last listed, nil
+// when there is none.
+func (w *Workspace) Source() *git.Source { return w.source.Load() }
 
 // usableFolder gives the folder with its links resolved, if it can be read.
 func usableFolder(folder string) (string, error) {

@@ -18,19 +18,27 @@ func (s *Store) Patch(ctx context.Context, from, to, path string, max int64) (st
 	if path != "" {
 		args = append(args, "--", path)
 	}
+	text, cut, err := s.outputUpTo(ctx, max, args...)
+	if err != nil {
+		return "", storeError("make a patch of", path, err)
+	}
+	if !cut {
+		return string(text), nil
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	return fmt.Sprintf("%s# cut here: the patch is longer than %d bytes\n", text, max), nil
+}
+
+// outputUpTo gives the first max bytes of a command's output (max <= 0: all), and
+// whether there was more: then the command was ended.
+func (s *Store) outputUpTo(ctx context.Context, max int64, args ...string) (text []byte, cut bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out := &boundedBuffer{max: max, full: cancel}
-	err := s.Repo.Run(ctx, git.Cmd{Args: args, Stdout: out})
-	if err != nil && !out.cut {
-		return "", storeError("make a patch of", path, err)
+	if err := s.Repo.Run(ctx, git.Cmd{Args: args, Stdout: out}); err != nil && !out.cut {
+		return nil, false, err
 	}
-	if !out.cut {
-		return out.kept.String(), nil
-	}
-	text := out.kept.Bytes()
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
-	return fmt.Sprintf("%s# cut here: the patch is longer than %d bytes\n", text, max), nil
+	return out.kept.Bytes(), out.cut, nil
 }
 
 var errFull = errors.New("the limit is reached")

@@ -143,17 +143,6 @@ func (tr *trip) typeIn(name, text string) {
 	tr.Fatalf("%s is not open", name)
 }
 
-func (tr *trip) bufferText(name string) string {
-	tr.Helper()
-	for _, d := range tr.docs {
-		if d.Path == tr.path(name) {
-			return string(d.Text)
-		}
-	}
-	tr.Fatalf("%s is not open", name)
-	return ""
-}
-
 // fakeEditor applies edits the way the protocol says, and fails the test where an
 // editor would refuse or lose something.
 type fakeEditor struct {

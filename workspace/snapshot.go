@@ -67,6 +67,11 @@ func (w *Workspace) Snapshot(ctx context.Context, s *Store, docs []Document) (*S
 	if err := cache.Save(w.cacheFile(s.Repo.Format)); err != nil {
 		return nil, storeError("keep what is known of the files", w.opts.CacheDir, err)
 	}
+	if s.last == nil || s.last.Tree != snap.Tree {
+		if err := s.saveHost(snap); err != nil {
+			return nil, storeError("take a snapshot", s.Repo.Dir, err)
+		}
+	}
 	snap.Took = time.Since(began)
 	s.last = snap
 	return snap, nil
@@ -175,11 +180,12 @@ func find(entries []tree.Entry, path string) (tree.Entry, bool) {
 
 // notSent names what a repository keeps beside its tree.
 func (w *Workspace) notSent() []tree.Skipped {
-	if w.source == nil || w.source.Stashes == 0 {
+	src := w.source.Load()
+	if src == nil || src.Stashes == 0 {
 		return nil
 	}
 	count := "1 entry stays"
-	if n := w.source.Stashes; n > 1 {
+	if n := src.Stashes; n > 1 {
 		count = fmt.Sprintf("%d entries stay", n)
 	}
 	return []tree.Skipped{{Path: "stash", Reason: tree.NotSent, Detail: count + " on this machine"}}

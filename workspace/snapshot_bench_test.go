@@ -17,15 +17,14 @@ func benchHost(b *testing.B, files, bytes int) *host {
 	h := newHost(b)
 	h.run("init", "-q", "-b", "main")
 	rng := rand.New(rand.NewPCG(1, 2))
-	words := make([]string, 600)
-	for i := range words {
-		words[i] = fmt.Sprintf("%x", rng.Uint32N(1<<(8+4*rng.Uint32N(5))))
+	lines := make([]string, 4000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("%*s%x := call%x(%x, %q)\n", rng.IntN(12), "", rng.Uint32N(1<<12), rng.Uint32N(1<<8), rng.Uint32N(1<<16), fmt.Sprint(rng.Uint32()))
 	}
 	for i := range files {
 		text := make([]byte, 0, bytes/files+64)
 		for len(text) < bytes/files {
-			text = append(text, words[rng.IntN(len(words))]...)
-			text = append(text, " \n"[rng.IntN(2)])
+			text = append(text, lines[rng.IntN(len(lines))]...)
 		}
 		name := filepath.Join(h.dir, fmt.Sprintf("d%d", i%40), fmt.Sprintf("e%d", i%7), fmt.Sprintf("f%d.go", i))
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

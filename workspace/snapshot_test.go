@@ -2,9 +2,11 @@ package workspace
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -214,9 +216,6 @@ func TestAFileThatWentUpStaysWhileItExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Advance(context.Background(), "", h.snap(w, s).Entries); err != nil {
-		t.Fatal(err)
-	}
 	if got := contents(t, again, h.snap(h.open(), again).Tree)["notes.txt"]; got != "two\n" {
 		t.Errorf("in a new process: it holds %q", got)
 	}
@@ -238,6 +237,48 @@ func TestAFileThatCannotBeReadForAMomentKeepsWhatItHeld(t *testing.T) {
 	}
 	if skippedPaths(snap)["b.txt"] != tree.TooLarge {
 		t.Errorf("left out: %v", snap.Skipped)
+	}
+}
+
+func TestAFolderThatCannotBeReadForAMomentKeepsWhatItHeld(t *testing.T) {
+	for name, h := range map[string]*host{"repository": newRepo(t, "d/tracked.txt", "t\n"), "folder": newHost(t)} {
+		t.Run(name, func(t *testing.T) {
+			h.write("d/a.txt", "a\n")
+			w, s := h.open(), h.store()
+			before := h.snap(w, s)
+			if err := os.Chmod(h.path("d"), 0); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Chmod(h.path("d"), 0o755) }) //nolint:errcheck // for the removal
+			if after := h.snap(w, s); after.Tree != before.Tree {
+				t.Errorf("tree %v, want all of %v", contents(t, s, after.Tree), contents(t, s, before.Tree))
+			}
+		})
+	}
+}
+
+func TestWorkspacesOfOneFolderShareItsCache(t *testing.T) {
+	h := newRepo(t, "a.txt", "a\n")
+	var all sync.WaitGroup
+	errs := make(chan error, 4)
+	for range 4 {
+		w, s := h.open(), h.store()
+		all.Go(func() {
+			for range 3 {
+				if _, err := w.Snapshot(context.Background(), s, nil); err != nil {
+					errs <- err
+				}
+				w.Source()
+			}
+		})
+	}
+	for i := range 20 {
+		h.write(fmt.Sprintf("new%d.txt", i), "n\n")
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
 	}
 }
 

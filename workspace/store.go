@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -16,12 +17,11 @@ import (
 	"glue-lsp/internal/tree"
 )
 
-// The names that a store keeps. Objects that none of them reaches may go when the
-// store is packed.
-const (
-	refBase   = "refs/glue/base"   // the first snapshot, as it went up
-	refAgreed = "refs/glue/agreed" // what both sides last agreed on
-)
+// refBase names the first snapshot, as it went up.
+const refBase = "refs/glue/base"
+
+// hostFile, in the store's folder, holds the id of the latest snapshot's tree.
+const hostFile = "glue-host"
 
 // Store is a session's own object store with the names it keeps. Everything that a
 // session needs later lies in it, so that the person's repository may be packed,
@@ -54,21 +54,23 @@ func OpenStore(ctx context.Context, g *git.Git, dir string) (*Store, error) {
 	return &Store{Repo: repo, now: time.Now}, nil
 }
 
-// Agreed gives the tree that [Store.Advance] recorded last, "" before the first.
-func (s *Store) Agreed(ctx context.Context) (string, error) {
-	return s.treeOf(ctx, refAgreed)
+// lastHost gives the tree of the latest snapshot that this or another process took,
+// nil when there is none that can be read.
+func (s *Store) lastHost(ctx context.Context) *Snapshot {
+	id, err := os.ReadFile(filepath.Join(s.Repo.Dir, hostFile))
+	if err != nil {
+		return nil
+	}
+	entries, err := s.Repo.ReadTree(ctx, string(id))
+	if err != nil {
+		return nil // not written to its end: as good as none
+	}
+	return &Snapshot{Tree: string(id), Entries: entries}
 }
 
-func (s *Store) treeOf(ctx context.Context, ref string) (string, error) {
-	commit, err := s.Repo.Ref(ctx, ref)
-	if err != nil || commit == "" {
-		return "", err
-	}
-	out, err := s.Repo.Output(ctx, "rev-parse", "--verify", "--end-of-options", commit+"^{tree}")
-	if err != nil {
-		return "", err
-	}
-	return string(bytes.TrimSpace(out)), nil
+// saveHost records the latest snapshot.
+func (s *Store) saveHost(snap *Snapshot) error {
+	return os.WriteFile(filepath.Join(s.Repo.Dir, hostFile), []byte(snap.Tree), 0o600)
 }
 
 // keep makes ref name a commit of the tree, durably, and gives the commit.

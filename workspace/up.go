@@ -57,19 +57,30 @@ func (s *Store) PlanUp(ctx context.Context, agreed, host, theirs string) (*Up, e
 	}
 
 	up := &Up{}
+	alike := mine.takeAlike(sandbox)
+	for path, c := range alike {
+		up.add(UpWrite{Expect: at(path, c.New), New: at(path, c.New), Host: at(path, c.New)})
+	}
 	if mine.apart(sandbox) {
 		for path, c := range mine {
 			up.add(UpWrite{Expect: at(path, c.Old), New: at(path, c.New), Host: at(path, c.New)})
 		}
-	} else if err := s.mergeUp(ctx, up, mine, sandbox, agreed, host, theirs); err != nil {
-		return nil, storeError(op, s.Repo.Dir, err)
+	} else {
+		// What both did is as good as agreed on, so that it is nothing to merge about.
+		base, err := s.Advance(ctx, agreed, alike.news())
+		if err == nil {
+			err = s.mergeUp(ctx, up, mine, sandbox, base, host, theirs)
+		}
+		if err != nil {
+			return nil, storeError(op, s.Repo.Dir, err)
+		}
 	}
 	return up, s.finish(ctx, up, agreed)
 }
 
 // mergeUp lets git merge what both sides changed.
-func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, agreed, host, theirs string) error {
-	merged, err := s.Repo.Merge(ctx, agreed, host, theirs)
+func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, base, host, theirs string) error {
+	merged, err := s.Repo.Merge(ctx, base, host, theirs)
 	if err != nil {
 		return err
 	}
@@ -101,6 +112,8 @@ func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, agreed
 			conflicts.add(path, git.ConflictType, "the host has something else in its way")
 		}
 	}
+	conflicts.follow(mine, sandbox, send)
+	conflicts.follow(sandbox, mine, send)
 	conflicts.spread(send)
 	for path, c := range send {
 		if _, ok := conflicts[path]; ok {
@@ -125,6 +138,33 @@ type conflictSet map[string]Conflict
 func (s conflictSet) add(path, kind, detail string) {
 	if _, ok := s[path]; !ok {
 		s[path] = Conflict{Path: path, Kind: kind, Detail: detail}
+	}
+}
+
+// follow names the files that one side deleted and the other changed, where the
+// merge took the deletion for a move and the change along. If something that the
+// deleting side added is in conflict, it may be where the change was to go.
+func (s conflictSet) follow(deleting, changing, send sides) {
+	var gone []string
+	for path, d := range deleting {
+		c, both := changing[path]
+		if !both || d.New.Exists() || !c.New.Exists() {
+			continue
+		}
+		if merged, ok := send[path]; ok && merged.New.Exists() {
+			continue
+		}
+		gone = append(gone, path)
+	}
+	target := false
+	for path := range s {
+		added, ok := deleting[path]
+		target = target || ok && added.New.Exists() && !added.Old.Exists()
+	}
+	for _, path := range gone {
+		if target {
+			s.add(path, git.ConflictRename, "one side changed it and the other moved it to where there is a conflict")
+		}
 	}
 }
 
@@ -171,15 +211,13 @@ func (u *Up) add(w UpWrite) {
 	u.Writes = append(u.Writes, w)
 }
 
-// Advance moves the agreed tree to what the entries say (Absent removes a path),
-// records it durably in the store and gives its id. Contents must be in the store.
+// Advance gives the tree that has the entries in it (Absent removes a path) and is
+// otherwise like the agreed one. Contents must be in the store. The tree is durable
+// when its id is returned; which tree is agreed is for the caller to record.
 func (s *Store) Advance(ctx context.Context, agreed string, entries []tree.Entry) (string, error) {
-	const op = "record what both sides agreed on"
 	if len(entries) == 0 {
 		return agreed, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	changes := make([]git.Change, len(entries))
 	for i, e := range entries {
 		changes[i] = git.Change{Entry: e}
@@ -187,13 +225,7 @@ func (s *Store) Advance(ctx context.Context, agreed string, entries []tree.Entry
 	slices.SortFunc(changes, func(a, b git.Change) int { return removalsFirst(a.Entry, b.Entry) })
 	id, err := s.Repo.Update(ctx, agreed, changes)
 	if err != nil {
-		return "", storeError(op, s.Repo.Dir, err)
-	}
-	if id == agreed {
-		return id, nil
-	}
-	if _, err := s.keep(ctx, refAgreed, id, "What both sides agreed on\n"); err != nil {
-		return "", storeError(op, s.Repo.Dir, err)
+		return "", storeError("record what both sides agreed on", s.Repo.Dir, err)
 	}
 	return id, nil
 }
@@ -216,6 +248,28 @@ func (s *Store) changes(ctx context.Context, from, to string) (sides, error) {
 		out[path] = d
 	}
 	return out, nil
+}
+
+// takeAlike takes the changes out of both sets that are the same in both.
+func (a sides) takeAlike(b sides) sides {
+	alike := sides{}
+	for path, c := range a {
+		if o, both := b[path]; both && c.New.Same(o.New) {
+			alike[path] = c
+			delete(a, path)
+			delete(b, path)
+		}
+	}
+	return alike
+}
+
+// news gives what the changes lead to.
+func (a sides) news() []tree.Entry {
+	out := make([]tree.Entry, 0, len(a))
+	for path, c := range a {
+		out = append(out, at(path, c.New))
+	}
+	return out
 }
 
 // apart reports whether two sets of changes touch different paths, so that merging

@@ -129,15 +129,14 @@ func (w *Workspace) includeBelow(ctx context.Context, l *listing, dir string) ([
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rel, inside := within(w.root, name)
+		rel, _ := within(w.root, name) // always inside: the walk follows no link
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				l.skipped = append(l.skipped, tree.Skipped{Path: rel, Reason: tree.Unreadable, Detail: err.Error()})
+			}
+			return nil //nolint:nilerr // named above; the others are still wanted
+		}
 		switch {
-		case !inside:
-			return nil
-		case err != nil && errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			l.skipped = append(l.skipped, tree.Skipped{Path: rel, Reason: tree.Unreadable, Detail: err.Error()})
-			return nil
 		case strings.EqualFold(d.Name(), ".git"):
 			if d.IsDir() {
 				return fs.SkipDir

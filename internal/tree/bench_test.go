@@ -5,18 +5,29 @@ package tree_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"glue-lsp/internal/tree"
 )
 
-// BenchmarkScan measures a walk and a listed scan, with and without a warm cache.
+// BenchmarkScan measures a walk and a listed scan, with and without a warm cache,
+// beside the floor: the bare stat calls.
 func BenchmarkScan(b *testing.B) {
 	for _, files := range []int{3_000, 100_000} {
 		root := b.TempDir()
 		paths := growTree(b, root, files)
+		b.Run(fmt.Sprintf("floor/%d", files), func(b *testing.B) {
+			for b.Loop() {
+				lstatAll(b, root, paths)
+			}
+		})
 		for _, listed := range []bool{false, true} {
 			opts := tree.ScanOptions{Format: tree.SHA1}
 			how := "walk"
@@ -39,6 +50,23 @@ func BenchmarkScan(b *testing.B) {
 			})
 		}
 	}
+}
+
+// lstatAll is what no scan can do without: one call for each file, on two processors.
+func lstatAll(b *testing.B, root string, paths []string) {
+	b.Helper()
+	var all sync.WaitGroup
+	for half := range 2 {
+		all.Go(func() {
+			var st unix.Stat_t
+			for _, path := range paths[half*len(paths)/2 : (half+1)*len(paths)/2] {
+				if err := unix.Lstat(root+"/"+path, &st); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func scanAll(b *testing.B, root string, opts tree.ScanOptions, cache *tree.Cache, want int) {
@@ -73,6 +101,40 @@ func growTree(tb testing.TB, root string, files int) []string {
 		paths = append(paths, path)
 	}
 	return paths
+}
+
+// BenchmarkScanRules walks as the sandbox's side does: with rules and known files.
+func BenchmarkScanRules(b *testing.B) {
+	const files = 100_000
+	root := b.TempDir()
+	tracked := map[string]bool{}
+	for _, path := range growTree(b, root, files) {
+		tracked[path] = true
+	}
+	put(b, root, "node_modules/x/y", "ignored")
+	cache := tree.NewCache()
+	scanAll(b, root, tree.ScanOptions{Format: tree.SHA1, Paths: slices.Collect(maps.Keys(tracked))}, cache, files)
+	for b.Loop() {
+		m := tree.NewMatcher([]tree.IgnoreFile{{Content: []byte("node_modules/\n*.o\n/build\n")}}, false)
+		scanAll(b, root, tree.ScanOptions{Format: tree.SHA1, Ignored: m.Ignored, Tracked: tracked}, cache, files)
+	}
+}
+
+func BenchmarkCacheFile(b *testing.B) {
+	const files = 100_000
+	root := b.TempDir()
+	growTree(b, root, files)
+	file := filepath.Join(b.TempDir(), "cache")
+	cache := tree.NewCache()
+	scanAll(b, root, tree.ScanOptions{Format: tree.SHA1}, cache, files)
+	if err := cache.Save(file); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := tree.LoadCache(file); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkRootWrite replaces small files, each by temporary file and rename.

@@ -10,15 +10,20 @@ import (
 // a link.
 func openBeneath(root int, dir string) (int, error) { return walkBeneath(root, dir) }
 
-// renameNew renames within dir, failing with EEXIST if something is at to.
-func renameNew(dir int, from, to string) error {
-	return unix.RenameatxNp(dir, from, dir, to, unix.RENAME_EXCL)
+// renameExclusive renames within dir, failing with EEXIST if something is at to.
+// errors.ErrUnsupported where the file system cannot.
+func renameExclusive(dir int, from, to string) error {
+	return orUnsupported(unix.RenameatxNp(dir, from, dir, to, unix.RENAME_EXCL))
 }
 
 // exchange swaps two names within dir. errors.ErrUnsupported where the file system
 // cannot.
 func exchange(dir int, a, b string) error {
-	err := unix.RenameatxNp(dir, a, dir, b, unix.RENAME_SWAP)
+	return orUnsupported(unix.RenameatxNp(dir, a, dir, b, unix.RENAME_SWAP))
+}
+
+// orUnsupported: see renameatx_np in rename(2) of macOS.
+func orUnsupported(err error) error {
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EINVAL) {
 		return errors.ErrUnsupported
 	}

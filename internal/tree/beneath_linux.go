@@ -27,39 +27,24 @@ func openBeneath(root int, dir string) (int, error) {
 	return fd, err
 }
 
-// renameNew renames within dir, failing with EEXIST if something is at to.
-func renameNew(dir int, from, to string) error {
-	err := unix.Renameat2(dir, from, dir, to, unix.RENAME_NOREPLACE)
-	if !lacksFlag(err) {
-		return err
-	}
-	// link(2) fails with EEXIST as well, also for a link itself.
-	err = unix.Linkat(dir, from, dir, to, 0)
-	switch {
-	case err == nil:
-		return unix.Unlinkat(dir, from, 0)
-	case errors.Is(err, unix.EEXIST):
-		return err
-	}
-	// A file system without either: the check and the change are two steps.
-	if _, err := lstatAt(dir, to); err == nil {
-		return unix.EEXIST
-	}
-	return unix.Renameat(dir, from, dir, to)
+// renameExclusive renames within dir, failing with EEXIST if something is at to.
+// errors.ErrUnsupported where the file system cannot.
+func renameExclusive(dir int, from, to string) error {
+	return orUnsupported(unix.Renameat2(dir, from, dir, to, unix.RENAME_NOREPLACE))
 }
 
 // exchange swaps two names within dir. errors.ErrUnsupported where the file system
 // cannot.
 func exchange(dir int, a, b string) error {
-	err := unix.Renameat2(dir, a, dir, b, unix.RENAME_EXCHANGE)
-	if lacksFlag(err) {
+	return orUnsupported(unix.Renameat2(dir, a, dir, b, unix.RENAME_EXCHANGE))
+}
+
+// orUnsupported tells the ways in which kernels and file systems say that they do
+// not know a flag of renameat2(2).
+func orUnsupported(err error) error {
+	switch {
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP):
 		return errors.ErrUnsupported
 	}
 	return err
-}
-
-// lacksFlag reports that the kernel or the file system does not know a flag of
-// renameat2(2).
-func lacksFlag(err error) bool {
-	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }

@@ -2,7 +2,6 @@ package tree
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -162,23 +161,22 @@ func trimSpaces(line []byte) []byte {
 
 // rule is one pattern.
 type rule struct {
-	negated   bool
-	onlyDirs  bool
-	byName    bool // without a slash: matches the last component anywhere
-	fold      bool
-	literal   string // what the path or name must begin with, letters folded if fold
-	glob      glob   // for the rest of it
-	hasGlob   bool
-	endsWith  bool // the pattern is `*` and suffix, by name
-	suffix    string
-	malformed bool
+	negated  bool
+	onlyDirs bool
+	byName   bool   // without a slash: matches the last component anywhere
+	fold     bool   // letters match in either case; literal and suffix are folded
+	literal  string // what the path or name begins with, or is
+	hasGlob  bool
+	glob     glob // for what follows literal
+	endsWith bool // the pattern is `*` and suffix, by name
+	suffix   string
 }
 
 // parseRule reads one line; a line that can never match is no rule.
 func parseRule(line string, fold bool) (rule, bool) {
 	r := rule{fold: fold}
-	line, r.negated = cutPrefix(line, "!")
-	line, r.onlyDirs = cutSuffix(line, "/")
+	line, r.negated = strings.CutPrefix(line, "!")
+	line, r.onlyDirs = strings.CutSuffix(line, "/")
 	if line == "" {
 		return r, false
 	}
@@ -187,23 +185,24 @@ func parseRule(line string, fold bool) (rule, bool) {
 		// The slash at the beginning only says that the pattern is no name.
 		line = strings.TrimPrefix(line, "/")
 	}
-	special := cmp.Or(strings.IndexAny(line, globSpecial)+1, len(line)+1) - 1
+	malformed := false
+	special := strings.IndexAny(line, globSpecial)
 	switch {
-	case special == len(line):
+	case special < 0:
 		r.literal = foldIf(line, fold)
 	case r.byName && line[0] == '*' && !strings.ContainsAny(line[1:], globSpecial):
 		r.endsWith, r.suffix = true, foldIf(line[1:], fold)
 	case r.byName:
-		// git compares the whole name here, so that the part before the first special
-		// character is one with the rest.
 		r.hasGlob = true
-		r.glob, r.malformed = compileGlob(line, false, fold)
+		r.glob, malformed = compileGlob(line, false, fold)
 	default:
+		// git splits the pattern here as well, so that in `a**/b` the asterisks begin
+		// one of their own.
 		r.literal = foldIf(line[:special], fold)
 		r.hasGlob = true
-		r.glob, r.malformed = compileGlob(line[special:], true, fold)
+		r.glob, malformed = compileGlob(line[special:], true, fold)
 	}
-	return r, !r.malformed
+	return r, !malformed
 }
 
 // matches reports whether the rule is about the path, which is relative to the rule's
@@ -243,14 +242,4 @@ func foldIf(s string, fold bool) string {
 		b[i] = lower(b[i])
 	}
 	return string(b)
-}
-
-func cutPrefix(s, prefix string) (string, bool) {
-	rest, ok := strings.CutPrefix(s, prefix)
-	return rest, ok
-}
-
-func cutSuffix(s, suffix string) (string, bool) {
-	rest, ok := strings.CutSuffix(s, suffix)
-	return rest, ok
 }

@@ -91,6 +91,8 @@ func ancestors(dir string) []string {
 // are empty. One that cannot be removed is no failure: it holds something, or is
 // somebody's to keep.
 func (r *Root) prune(root int, dirs []string) {
+	r.foldersMu.Lock()
+	defer r.foldersMu.Unlock()
 	c := cursor{root: root}
 	defer c.close()
 	for i := len(dirs) - 1; i >= 0; i-- {

@@ -4,11 +4,13 @@ package tree_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -354,6 +356,28 @@ func TestRemoveTakesParentsThatBecameEmptyButNeverTheRoot(t *testing.T) {
 	if _, err := os.Stat(root); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestWritesAndRemovalsInOneFolderDoNotUpsetEachOther(t *testing.T) {
+	root := t.TempDir()
+	r := openRoot(t, root)
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			path := fmt.Sprintf("dir/deep/%d", worker)
+			want := entry(path, tree.Regular, "x")
+			for i := range 150 {
+				if err := r.Write(path, tree.Entry{}, tree.Regular, strings.NewReader("x"), tree.SHA1); err != nil {
+					t.Errorf("round %d: %v", i, err)
+				}
+				if err := r.Remove(path, want, tree.SHA1); err != nil {
+					t.Errorf("round %d: %v", i, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantNames(t, root)
 }
 
 func TestAClosedRootSaysSo(t *testing.T) {

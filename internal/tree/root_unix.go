@@ -24,6 +24,10 @@ type Root struct {
 	mu sync.RWMutex // held shared by each call, so that Close waits for them
 	fd int          // -1 once closed
 
+	// foldersMu keeps a folder that one call has made, or found, and is about to write
+	// in from being taken for an empty one by another.
+	foldersMu sync.RWMutex
+
 	dirtyMu sync.Mutex
 	files   map[string]struct{} // written since the last Sync
 	dirs    map[string]struct{} // whose names changed since then; "" is the root

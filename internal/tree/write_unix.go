@@ -45,18 +45,26 @@ func (r *Root) Write(path string, expect Entry, mode Mode, content io.Reader, f 
 			return err
 		}
 	}
-	dir, made, err := openOrMake(root, path, parent)
-	if err == nil {
-		w := writing{dir: dir, path: path, name: name, format: f}
-		err = w.write(expect, mode, content)
-		_ = unix.Close(dir)
-	}
+	made, err := r.writeIn(root, parent, writing{path: path, name: name, format: f}, expect, mode, content)
 	if err != nil {
 		r.prune(root, made)
 		return err
 	}
 	r.wrote(path, parent, made)
 	return nil
+}
+
+// writeIn writes in the folder parent, which it makes; made tells what was missing
+// of it, also with an error.
+func (r *Root) writeIn(root int, parent string, w writing, expect Entry, mode Mode, content io.Reader) (made []string, err error) {
+	r.foldersMu.RLock()
+	defer r.foldersMu.RUnlock()
+	w.dir, made, err = openOrMake(root, w.path, parent)
+	if err != nil {
+		return made, err
+	}
+	defer unix.Close(w.dir) //nolint:errcheck // a handle of a folder
+	return made, w.write(expect, mode, content)
 }
 
 // checkParent reports a missing parent as the change that it is.
@@ -123,7 +131,7 @@ func (w writing) write(expect Entry, mode Mode, content io.Reader) error {
 	if !now.Same(expect) {
 		return &ChangedError{Path: w.path, Found: now}
 	}
-	temp, err := w.make(mode, content, st)
+	temp, err := w.create(mode, content, st)
 	if err != nil {
 		return err
 	}
@@ -141,11 +149,11 @@ func (w writing) write(expect Entry, mode Mode, content io.Reader) error {
 	return err
 }
 
-// make writes content under a temporary name. replaced has the stat data of what is
+// create writes content under a temporary name. replaced has the stat data of what is
 // to be replaced, if there is something.
-func (w writing) make(mode Mode, content io.Reader, replaced stat) (temp string, err error) {
+func (w writing) create(mode Mode, content io.Reader, replaced stat) (temp string, err error) {
 	if mode == Symlink {
-		return w.makeLink(content)
+		return w.createLink(content)
 	}
 	perm := uint32(0o666)
 	if mode == Executable {
@@ -183,7 +191,7 @@ func permFor(mode Mode, old uint32) uint32 {
 	return perm
 }
 
-func (w writing) makeLink(content io.Reader) (temp string, err error) {
+func (w writing) createLink(content io.Reader) (temp string, err error) {
 	target, err := io.ReadAll(io.LimitReader(content, maxPath+1))
 	switch {
 	case err != nil:
