@@ -282,10 +282,6 @@ func (c *collector) close() {
 	c.spooled, c.changes = nil, nil
 }
 
-// ingestLimits bound git while it reads objects that a sandbox made: a small pack can
-// ask for gigabytes.
-var ingestLimits = git.Limits{Memory: 4 << 30, CPU: 5 * time.Minute, Wall: 10 * time.Minute, File: 8 << 30}
-
 // fetchCommits takes in the commits that were made inside.
 func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
 	st := s.snapshotState()
@@ -305,7 +301,7 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	}
 	head := st.Head
 	if c.Bundle != nil {
-		err := s.store.Repo.Ingest(ctx, c.Bundle, ingestLimits)
+		err := s.store.Repo.Ingest(ctx, c.Bundle, git.IngestLimits)
 		_ = c.Bundle.Close()
 		if err != nil {
 			// The files themselves are captured; only the history of them is missing.

@@ -69,7 +69,7 @@ func (b *Blobs) Get(hash string, max int64) ([]byte, error) {
 			err = b.proc.skip(size)
 		}
 		if size > 1<<20 || err != nil {
-			b.drop()
+			_ = b.drop() // it had nothing to complain of
 		}
 		return nil, &TooLargeError{Hash: hash, Size: size, Max: max}
 	}
@@ -95,12 +95,13 @@ func (b *Blobs) Open(hash string) (io.ReadCloser, int64, error) {
 	return &blobReader{blobs: b, hash: hash, left: size}, size, nil
 }
 
-// Close ends the process. Reads after it fail.
+// Close ends the process, once the blob that is being read is closed. Reads after
+// it fail.
 func (b *Blobs) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.drop()
+	_ = b.drop() // it is being ended, whatever it says
 	return nil
 }
 
@@ -211,7 +212,7 @@ func (r *blobReader) release() {
 			return
 		}
 		if r.left > 1<<20 || proc.skip(r.left) != nil {
-			r.blobs.drop()
+			_ = r.blobs.drop()
 		}
 	})
 }
@@ -231,26 +232,18 @@ func (r *Repo) startCatFile(ctx context.Context) (*catFile, error) {
 	limits.CPU, limits.Wall = 0, 0 // it lasts as long as the session
 	ctx, cancel := context.WithCancel(ctx)
 	c := Cmd{Args: []string{"cat-file", "--batch"}}
-	cmd, _ := r.Git.command(ctx, r.place(), c, &limits)
+	cmd := r.Git.command(ctx, r.place(), c, &limits)
 	p := &catFile{cmd: cmd, limits: &limits, cancel: cancel}
 	cmd.Stderr = &p.stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		cancel()
-		return nil, err
-	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	p.in, p.out = in, bufio.NewReaderSize(out, 64<<10)
-	if err := cmd.Start(); err != nil {
+	p.out = bufio.NewReaderSize(out, 64<<10)
+	if p.in, err = startLimited(cmd, &limits); err != nil {
 		cancel()
 		return nil, &Error{Args: c.Args, Code: -1, Err: err}
-	}
-	if err := limits.apply(cmd.Process.Pid); err != nil {
-		return nil, errors.Join(err, p.end())
 	}
 	return p, nil
 }

@@ -26,7 +26,7 @@ func (e *RefExistsError) Error() string {
 // and no hook runs. The commit's parents must be in one of the two. A ref that exists
 // is a *RefExistsError.
 func (r *Repo) Publish(ctx context.Context, src *Source, ref, commit string) error {
-	if err := checkRef(ref); err != nil || strings.HasPrefix(ref, "refs/heads/-") || ref == "refs/heads/HEAD" {
+	if err := checkRef(ref); err != nil || !strings.HasPrefix(ref, "refs/heads/") || strings.HasPrefix(ref, "refs/heads/-") || ref == "refs/heads/HEAD" {
 		return &RefExistsError{Ref: ref, Why: "that is no name for a branch"}
 	}
 	if err := r.checkID(commit); err != nil {
@@ -73,7 +73,7 @@ func (r *Repo) copyObjects(ctx context.Context, objects, head, commit string) er
 		err := r.Run(ctx, Cmd{
 			Args:  []string{"pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset"},
 			Stdin: strings.NewReader(revs), Stdout: pw,
-			Env: []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoteAlternate(objects)},
+			Env: []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quotePath(objects)},
 		})
 		pw.CloseWithError(err)
 		packed <- err
@@ -103,16 +103,7 @@ func (r *Repo) TreeIn(ctx context.Context, src *Source, commit string) (string, 
 	var out strings.Builder
 	err := r.Run(ctx, Cmd{
 		Args: []string{"rev-parse", "--verify", "--end-of-options", commit + "^{tree}"}, Stdout: &out,
-		Env: []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoteAlternate(filepath.Join(src.CommonDir, "objects"))},
+		Env: []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quotePath(filepath.Join(src.CommonDir, "objects"))},
 	})
 	return strings.TrimSpace(out.String()), err
-}
-
-// quoteAlternate protects a path from being split at colons (git(1),
-// GIT_ALTERNATE_OBJECT_DIRECTORIES).
-func quoteAlternate(path string) string {
-	if !strings.ContainsAny(path, ":\"\n") {
-		return path
-	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }

@@ -3,7 +3,9 @@ package git
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -40,7 +42,8 @@ func (r *Repo) Commit(ctx context.Context, c CommitSpec) (string, error) {
 		return "", fmt.Errorf("make commit: %w", err)
 	}
 	objects := filepath.Join(r.Dir, "objects")
-	if err := syncDirsUp(objects, filepath.Join(objects, id[:2], id[2:])); err != nil {
+	err = syncDirsUp(objects, filepath.Join(objects, id[:2], id[2:]))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // it is not there if a pack has the commit already
 		return "", fmt.Errorf("make commit: %w", err)
 	}
 	return id, nil

@@ -45,7 +45,7 @@ var settings = []setting{
 	{"fastimport.unpackLimit", "1"},
 	// Bounds on what reading a large pack maps and what a large blob costs.
 	{"core.packedGitWindowSize", "64m"},
-	{"core.packedGitLimit", "1g"},
+	{"core.packedGitLimit", "512m"},
 	{"core.bigFileThreshold", "64m"},
 }
 

@@ -18,7 +18,7 @@ type Limits struct {
 // above what honest work needs, and stop a command that a crafted object drives
 // mad: a pack of 16 KB can ask for gigabytes.
 var DefaultLimits = Limits{
-	Memory: 4 << 30,
+	Memory: 2 << 30,
 	CPU:    15 * time.Minute,
 	Wall:   time.Hour,
 }

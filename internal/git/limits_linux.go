@@ -1,6 +1,8 @@
 package git
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +38,7 @@ func (l *Limits) apply(pid int) error {
 
 // ignoreGone passes over a child that has already ended.
 func ignoreGone(err error) error {
-	if err == unix.ESRCH {
+	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
 	return err

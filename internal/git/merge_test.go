@@ -255,6 +255,9 @@ func TestAMergeLeavesOnlyItsResultInTheStore(t *testing.T) {
 	if d := cmp.Diff(want, objects(t, r)); d != "" {
 		t.Error(d)
 	}
+	if again, err := r.Merge(t.Context(), base, ours, theirs); err != nil || again.Tree != m.Tree {
+		t.Errorf("merged again: %+v, %v", again, err)
+	}
 	if left := leftovers(t, r); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
@@ -267,8 +270,8 @@ func TestNoMergeLosesWhatOursChanged(t *testing.T) {
 	isolate(t)
 	r := newStore(t, findGit(t), tree.SHA1)
 	rapid.Check(t, func(rt *rapid.T) {
-		base, ours, theirs := drawTree(rt, nil), map[string]string(nil), map[string]string(nil)
-		ours, theirs = drawTree(rt, base), drawTree(rt, base)
+		base := drawTree(rt, nil)
+		ours, theirs := drawTree(rt, base), drawTree(rt, base)
 		id := func(files map[string]string) string {
 			var changes []Change
 			for path, content := range files {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"os"
 	"path/filepath"
@@ -42,9 +43,8 @@ func writeLoose(dir string, f tree.Format, kind string, content []byte) (string,
 	if err != nil {
 		return "", err
 	}
-	w.Write(objectHeader(kind, int64(len(content)))) // a bytes.Buffer never fails
-	w.Write(content)
-	if err := w.Close(); err != nil {
+	_, err = w.Write(append(objectHeader(kind, int64(len(content))), content...))
+	if err := errors.Join(err, w.Close()); err != nil {
 		return "", err
 	}
 	fan := filepath.Join(dir, id[:2])

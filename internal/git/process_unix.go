@@ -32,9 +32,9 @@ func (l *Limits) reached(state *os.ProcessState, stderr string) error {
 		}
 	}
 	if l.Memory > 0 {
-		// The words are those of git's wrapper.c, pack-objects and libc (LC_ALL=C).
-		for _, words := range []string{"Out of memory", "attempting to allocate", "attempting to mmap", "Cannot allocate memory"} {
-			if strings.Contains(stderr, words) {
+		// The words are those of git's wrapper.c and zlib.c, and of libc (LC_ALL=C).
+		for _, words := range []string{"out of memory", "attempting to allocate", "attempting to mmap", "cannot allocate memory"} {
+			if strings.Contains(strings.ToLower(stderr), words) {
 				return &LimitError{What: LimitMemory, Max: byteCount(l.Memory)}
 			}
 		}

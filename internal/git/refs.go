@@ -26,7 +26,10 @@ func (r *Repo) SetRef(ctx context.Context, name, commit string) error {
 		return fmt.Errorf("set %s: %w", name, err)
 	}
 	err := syncDirsUp(r.Dir, filepath.Join(r.Dir, filepath.FromSlash(name)))
-	if err != nil && !(commit == "" && errors.Is(err, os.ErrNotExist)) {
+	if commit == "" && errors.Is(err, os.ErrNotExist) {
+		return nil // git removed the folder along with the last ref in it
+	}
+	if err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
 	}
 	return nil

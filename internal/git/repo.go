@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"glue-lsp/internal/tree"
 )
@@ -17,6 +18,8 @@ type Repo struct {
 	Git    *Git
 	Dir    string // absolute
 	Format tree.Format
+
+	packs sync.RWMutex // held for reading by every command, for writing by consolidate
 }
 
 // Init makes a private bare store at dir, which must not exist or be empty. Files
@@ -68,12 +71,16 @@ func (g *Git) Open(ctx context.Context, dir string) (*Repo, error) {
 
 // Run runs one command; a failure is an *Error with git's own words.
 func (r *Repo) Run(ctx context.Context, c Cmd) error {
+	r.packs.RLock()
+	defer r.packs.RUnlock()
 	return r.Git.run(ctx, r.place(), c)
 }
 
 // Output runs one command and gives its standard output.
 func (r *Repo) Output(ctx context.Context, args ...string) ([]byte, error) {
-	return r.Git.output(ctx, r.place(), args...)
+	var out bytes.Buffer
+	err := r.Run(ctx, Cmd{Args: args, Stdout: &out})
+	return out.Bytes(), err
 }
 
 func (r *Repo) place() place {
@@ -90,9 +97,11 @@ func (r *Repo) outputFrom(ctx context.Context, input []byte, env []string, args 
 var hexID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // checkID refuses what is not an object's full name, before it gets near git.
-func (r *Repo) checkID(id string) error {
-	if !hexID.MatchString(id) || len(id) != len(r.zeroID()) {
-		return fmt.Errorf("%q is not the full name of a %s object", id, r.Format)
+func (r *Repo) checkID(id string) error { return checkID(r.Format, id) }
+
+func checkID(format tree.Format, id string) error {
+	if !hexID.MatchString(id) || len(id) != 2*newHash(format).Size() {
+		return fmt.Errorf("%q is not the full name of a %s object", id, format)
 	}
 	return nil
 }

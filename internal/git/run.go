@@ -8,12 +8,14 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Cmd is one git command in a repository.
+// Cmd is one git command in a repository. A failure of Stdin fails the command; a
+// Stdin that blocks does not hold up its end, but may be read once more after it.
 type Cmd struct {
 	Args   []string
 	Stdin  io.Reader
@@ -51,7 +53,26 @@ func (e *Error) Error() string {
 	}
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap gives the cause. Git tells of a full disk only in words (strerror(3) and its
+// own), so that errors.Is finds ENOSPC and EDQUOT here as it does elsewhere.
+func (e *Error) Unwrap() error {
+	if e.Err != nil {
+		return e.Err
+	}
+	for _, c := range []struct {
+		words string
+		err   error
+	}{
+		{"No space left on device", syscall.ENOSPC},
+		{"out of diskspace", syscall.ENOSPC},
+		{"Disk quota exceeded", syscall.EDQUOT},
+	} {
+		if strings.Contains(e.Stderr, c.words) {
+			return c.err
+		}
+	}
+	return nil
+}
 
 const (
 	// maxStderr is how much of git's complaint is kept.
@@ -74,19 +95,17 @@ func (g *Git) run(ctx context.Context, p place, c Cmd) error {
 		defer cancel()
 	}
 	var stderr cappedBuffer
-	cmd, gate := g.command(ctx, p, c, limits)
+	cmd := g.command(ctx, p, c, limits)
 	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
+	input, err := startLimited(cmd, limits)
+	if err != nil {
 		return &Error{Args: c.Args, Code: -1, Err: err}
 	}
-	if err := limits.apply(cmd.Process.Pid); err != nil {
-		killGroup(cmd.Process.Pid)
-		gate.open()
-		_ = cmd.Wait()
-		return &Error{Args: c.Args, Code: -1, Err: fmt.Errorf("limits could not be set: %w", err)}
+	fed := feed(input, c.Stdin)
+	err = cmd.Wait()
+	if err == nil {
+		err = fed.failure()
 	}
-	gate.open()
-	err := cmd.Wait()
 	if err == nil {
 		if c.warnings != nil {
 			*c.warnings = stderr.String()
@@ -112,9 +131,8 @@ func (g *Git) run(ctx context.Context, p place, c Cmd) error {
 	return failed
 }
 
-// command makes the process that run and Blobs start. Its input waits for the
-// gate, so that no byte of it is read before the limits hold.
-func (g *Git) command(ctx context.Context, p place, c Cmd, limits *Limits) (*exec.Cmd, *gate) {
+// command makes the process that run and Blobs start.
+func (g *Git) command(ctx context.Context, p place, c Cmd, limits *Limits) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, g.Path, c.Args...)
 	cmd.Dir = p.workDir
 	cmd.Env = append(environ(p), limits.env()...)
@@ -126,11 +144,74 @@ func (g *Git) command(ctx context.Context, p place, c Cmd, limits *Limits) (*exe
 		killGroup(cmd.Process.Pid)
 		return nil
 	}
-	gate := &gate{ready: make(chan struct{}), from: c.Stdin}
-	if c.Stdin != nil {
-		cmd.Stdin = gate
+	return cmd
+}
+
+// startLimited starts a process and gives its input, of which no byte is there to
+// be read before the limits hold.
+func startLimited(cmd *exec.Cmd, limits *Limits) (io.WriteCloser, error) {
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
-	return cmd, gate
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := limits.apply(cmd.Process.Pid); err != nil {
+		killGroup(cmd.Process.Pid)
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("limits could not be set: %w", err)
+	}
+	return input, nil
+}
+
+// feeding is an input on its way into a process.
+type feeding chan error
+
+// feed copies from to a process's input and closes it. Nobody waits for it: when
+// the process is gone, from may still be blocked, and then keeps only itself.
+func feed(to io.WriteCloser, from io.Reader) feeding {
+	done := make(feeding, 1)
+	if from == nil {
+		to.Close()
+		return done
+	}
+	go func() {
+		_, err := io.Copy(to, readErrors{from})
+		var read *readError
+		if errors.As(err, &read) {
+			done <- read.err // what the process does not want is no failure
+		}
+		to.Close()
+	}()
+	return done
+}
+
+// failure tells whether the input broke off. It was told before the process could
+// see the end.
+func (f feeding) failure() error {
+	select {
+	case err := <-f:
+		return fmt.Errorf("read its input: %w", err)
+	default:
+		return nil
+	}
+}
+
+// readErrors marks the errors of a reader, so that a copy's reading and writing can
+// be told apart.
+type readErrors struct{ io.Reader }
+
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+
+func (r readErrors) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = &readError{err}
+	}
+	return n, err
 }
 
 // output runs a command and gives what it printed.
@@ -138,19 +219,6 @@ func (g *Git) output(ctx context.Context, p place, args ...string) ([]byte, erro
 	var out bytes.Buffer
 	err := g.run(ctx, p, Cmd{Args: args, Stdout: &out})
 	return out.Bytes(), err
-}
-
-// gate is a reader that blocks until it is opened.
-type gate struct {
-	ready chan struct{}
-	from  io.Reader
-}
-
-func (g *gate) open() { close(g.ready) }
-
-func (g *gate) Read(p []byte) (int, error) {
-	<-g.ready
-	return g.from.Read(p)
 }
 
 // cappedBuffer keeps the first maxStderr bytes and drops the rest.

@@ -31,7 +31,7 @@ const (
 // repositories a link to the file of a ref.
 func readHead(f found) (sourceHead, error) {
 	name := filepath.Join(f.gitDir, "HEAD")
-	content := ""
+	var content string
 	if target, err := os.Readlink(name); err == nil {
 		content = refMarker + target
 	} else {
@@ -74,8 +74,7 @@ func (h sourceHead) resolve(f found, format tree.Format) (string, error) {
 		}
 		id, ref = content, ""
 	}
-	r := Repo{Format: format}
-	if err := r.checkID(id); err != nil {
+	if err := checkID(format, id); err != nil {
 		return "", &CorruptError{Path: f.gitDir, Why: "HEAD: " + err.Error()}
 	}
 	return id, nil

@@ -244,6 +244,14 @@ func TestCommitsSayWhoAndWhen(t *testing.T) {
 	if d := cmp.Diff(want, string(out)); d != "" {
 		t.Error(d)
 	}
+	other := newStore(t, r.Git, tree.SHA1)
+	if err := r.SetRef(t.Context(), "refs/glue/x", parent); err != nil {
+		t.Fatal(err)
+	}
+	transfer(t, r, other, "refs/glue/x")
+	if again := makeCommit(t, other, id); again != parent {
+		t.Errorf("the same commit made where a pack has it is %s, want %s", again, parent)
+	}
 	if _, err := r.Commit(t.Context(), CommitSpec{Tree: "HEAD"}); err == nil {
 		t.Error("a commit of no tree is made")
 	}

@@ -3,9 +3,11 @@ package git
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +23,8 @@ type Change struct {
 
 // Update makes a tree out of base (a tree id, "" for empty) and changes, and gives
 // the new tree's id. Content comes from each change's Open and must be Entry.Size
-// bytes long; without Open the store must already hold Entry.Hash. A path that is
+// bytes long, and have Entry.Hash if that is given; without Open the store must
+// already hold Entry.Hash. A path that is
 // written replaces a file or a folder that was in its way; removing a path where
 // there is no file does nothing. What is written is durable when Update returns.
 func (r *Repo) Update(ctx context.Context, base string, changes []Change) (string, error) {
@@ -34,6 +37,10 @@ func (r *Repo) Update(ctx context.Context, base string, changes []Change) (strin
 	if len(changes) == 0 {
 		return base, nil
 	}
+	changes, err := r.storeContent(ctx, changes)
+	if err != nil {
+		return "", fmt.Errorf("make tree: %w", err)
+	}
 	id, err := r.update(ctx, base, changes)
 	if err != nil {
 		return "", fmt.Errorf("make tree: %w", err)
@@ -41,7 +48,49 @@ func (r *Repo) Update(ctx context.Context, base string, changes []Change) (strin
 	if err := syncPath(filepath.Join(r.Dir, "objects", "pack")); err != nil {
 		return "", fmt.Errorf("make tree: %w", err)
 	}
+	// It fails where a pack cannot be read or written, which the next command that
+	// needs one tells better; the tree is made.
+	_ = r.consolidate(ctx)
 	return id, nil
+}
+
+// muchContent is how many bytes are worth a pack of their own: fast-import hashes
+// and compresses on one core, and slowly.
+const muchContent = 1 << 20
+
+// storeContent stores the content of changes if it is much, and gives the changes
+// with that content known by its name.
+func (r *Repo) storeContent(ctx context.Context, changes []Change) ([]Change, error) {
+	var blobs []Blob
+	var owners []int
+	var size int64
+	for i, c := range changes {
+		if c.Open != nil && storable(c.Entry) {
+			blobs = append(blobs, Blob{Name: c.Entry.Path, Size: c.Entry.Size, Open: c.Open})
+			owners = append(owners, i)
+			size += c.Entry.Size
+		}
+	}
+	if size < muchContent {
+		return changes, nil
+	}
+	hashes, err := r.AddBlobs(ctx, blobs)
+	if err != nil {
+		return nil, err
+	}
+	stored := slices.Clone(changes)
+	for n, i := range owners {
+		c := &stored[i]
+		if c.Entry.Hash != "" && c.Entry.Hash != hashes[n] {
+			return nil, wrongHash(*c, hashes[n])
+		}
+		c.Entry.Hash, c.Open = hashes[n], nil
+	}
+	return stored, nil
+}
+
+func wrongHash(c Change, got string) error {
+	return fmt.Errorf("read %s: its content has the hash %s, not %s", c.Entry.Path, got, c.Entry.Hash)
 }
 
 // update runs fast-import; env may send it to other object folders.
@@ -61,13 +110,27 @@ func (r *Repo) update(ctx context.Context, base string, changes []Change, env ..
 	})
 	in.CloseWithError(errImportEnded)
 	answers.end()
-	if cause := <-fed; cause != nil && !errors.Is(cause, errImportEnded) {
+	cause := <-fed
+	if err == nil && cause == nil {
+		return i.tree()
+	}
+	r.removeCrashReports()
+	if cause != nil && !errors.Is(cause, errImportEnded) {
 		return "", cause // it says more than git's "unexpected end"
 	}
+	return "", err
+}
+
+// removeCrashReports takes away what fast-import writes beside the objects when it
+// fails: it repeats its input, and the error has been told.
+func (r *Repo) removeCrashReports() {
+	reports, err := filepath.Glob(filepath.Join(escapeGlob(r.Dir), "fast_import_crash_*"))
 	if err != nil {
-		return "", err
+		return
 	}
-	return i.tree()
+	for _, name := range reports {
+		_ = os.Remove(name)
+	}
 }
 
 var errImportEnded = errors.New("fast-import has ended")
@@ -154,13 +217,7 @@ func (i *importer) write(c Change) error {
 	if e.Path == "" || strings.ContainsRune(e.Path, 0) {
 		return fmt.Errorf("%q is not a path that a tree can hold", e.Path)
 	}
-	switch e.Mode {
-	case tree.Regular, tree.Executable, tree.Symlink:
-	case Gitlink:
-		if c.Open != nil {
-			return fmt.Errorf("%s: a gitlink has no content", e.Path)
-		}
-	default:
+	if !storable(e) && (e.Mode != Gitlink || c.Open != nil) {
 		return fmt.Errorf("%s: mode %o cannot be stored", e.Path, e.Mode)
 	}
 	if c.Open == nil {
@@ -170,16 +227,26 @@ func (i *importer) write(c Change) error {
 		_, err := fmt.Fprintf(i.w, "M %06o %s %s\n", e.Mode, e.Hash, quotePath(e.Path))
 		return err
 	}
+	fmt.Fprintf(i.w, "M %06o inline %s\ndata %d\n", e.Mode, quotePath(e.Path), e.Size)
+	h := newHash(i.repo.Format)
+	h.Write(objectHeader("blob", e.Size))
 	content, err := c.Open()
 	if err != nil {
 		return fmt.Errorf("read %s: %w", e.Path, err)
 	}
 	defer content.Close()
-	fmt.Fprintf(i.w, "M %06o inline %s\ndata %d\n", e.Mode, quotePath(e.Path), e.Size)
-	if err := copyExactly(i.w, content, e.Size); err != nil {
+	if err := copyExactly(io.MultiWriter(i.w, h), content, e.Size); err != nil {
 		return fmt.Errorf("read %s: %w", e.Path, err)
 	}
+	if got := hex.EncodeToString(h.Sum(nil)); e.Hash != "" && got != e.Hash {
+		return wrongHash(c, got)
+	}
 	return i.w.WriteByte('\n')
+}
+
+// storable reports whether an entry has content that a tree can hold.
+func storable(e tree.Entry) bool {
+	return e.Mode == tree.Regular || e.Mode == tree.Executable || e.Mode == tree.Symlink
 }
 
 // copyExactly copies size bytes and fails if there are fewer or more.
@@ -200,8 +267,9 @@ func copyExactly(w io.Writer, from io.Reader, size int64) error {
 	return nil
 }
 
-// quotePath writes a path as fast-import reads it: a C-style string in which only
-// the quote, the backslash and the line feed need an escape.
+// quotePath writes a path as fast-import and lists of alternates take it (git(1),
+// GIT_ALTERNATE_OBJECT_DIRECTORIES): a C-style string in which only the quote, the
+// backslash and the line feed need an escape.
 func quotePath(path string) string {
 	return `"` + pathEscapes.Replace(path) + `"`
 }

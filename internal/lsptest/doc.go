@@ -88,7 +88,7 @@
 //	fails KIND LINE
 //	    the rest of the line is refused with this kind, or this text in its message
 //
-// Start reading at editor.go, then buffers.go (what a person does), applyedit.go (what the
-// server does to files), requests.go and state.go (what else it says), expect.go (waiting),
+// Start reading at editor.go, then buffers.go (what a person does), applyedit.go
+// and carryout.go (what the server does to files), requests.go and state.go (what else it says), expect.go (waiting),
 // story.go and verbs.go (stories).
 package lsptest

@@ -42,7 +42,8 @@ type Conn struct {
 }
 
 // New makes a connection over in and out, and starts nothing; messages sent before Run wait.
-// If in and out can be closed, the connection closes them when it ends.
+// If in and out can be closed, the connection closes them when it ends, which must end a
+// Read or Write that is under way.
 func New(in io.Reader, out io.Writer, h Handler, o Options) *Conn {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -65,43 +66,52 @@ func New(in io.Reader, out io.Writer, h Handler, o Options) *Conn {
 func (c *Conn) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 
-	writing := make(chan error, 1)
-	go func() { writing <- c.out.run() }()
-	reading := make(chan error, 1)
-	go func() { reading <- c.read() }()
-
-	var readErr, writeErr error
-	wrote, read := false, false
+	writing, reading := begin(c.out.run), begin(c.read)
 	select {
-	case readErr = <-reading:
-		read = true
+	case <-reading.done:
 		c.failOutgoing()
 		within(c.opts.Grace, c.closed, c.running.Wait)
-	case writeErr = <-writing:
-		wrote = true
-		writeErr = fmt.Errorf("write to the peer: %w", writeErr)
+	case <-writing.done:
 	case <-c.closed:
 	}
+	var failed error
+	if writing.hasEnded() && writing.err != nil {
+		failed = fmt.Errorf("write to the peer: %w", writing.err)
+	}
 
-	c.Close()
-	c.cancel()
+	_ = c.Close()
 	if !within(c.opts.Grace, nil, c.running.Wait) {
 		c.opts.Log("closing: %d handlers ignore that their request was cancelled", len(c.slots))
 	}
-	c.out.finish()
-	if !wrote {
-		c.endWriting(writing)
+	c.endWriting(writing)
+	if c.endReading(reading) && reading.err != nil {
+		failed = errors.Join(fmt.Errorf("read from the peer: %w", reading.err), failed)
 	}
-	if !read && interruptRead(c.in) {
-		_ = <-reading // whatever it says now, we made it say it
+	return failed
+}
+
+// task is a goroutine whose end can be waited for. err is valid after done.
+type task struct {
+	done chan struct{}
+	err  error
+}
+
+func begin(f func() error) *task {
+	t := &task{done: make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		t.err = f()
+	}()
+	return t
+}
+
+func (t *task) hasEnded() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
 	}
-	if r, ok := c.in.(io.Closer); ok && read {
-		_ = r.Close()
-	}
-	if readErr != nil {
-		readErr = fmt.Errorf("read from the peer: %w", readErr)
-	}
-	return errors.Join(readErr, writeErr)
 }
 
 // Close ends the connection: Run cancels what runs, writes what is queued, and returns.
@@ -117,20 +127,14 @@ func (c *Conn) Close() error {
 
 // endWriting lets the writer finish its queue and closes the output. A peer that does not
 // read does not get to hold us.
-func (c *Conn) endWriting(writing <-chan error) {
+func (c *Conn) endWriting(writing *task) {
+	c.out.finish()
 	closer, canClose := c.writer.(io.Closer)
-	timer := time.NewTimer(c.opts.Grace)
-	defer timer.Stop()
-	select {
-	case err := <-writing:
-		if err != nil {
-			c.opts.Log("closing: the last messages could not be written: %v", err)
-		}
+	if within(c.opts.Grace, nil, func() { <-writing.done }) {
 		if canClose {
 			_ = closer.Close()
 		}
 		return
-	case <-timer.C:
 	}
 	c.opts.Log("closing: the peer does not read; what waited for it is dropped")
 	d, ok := c.writer.(interface{ SetWriteDeadline(time.Time) error })
@@ -140,38 +144,35 @@ func (c *Conn) endWriting(writing <-chan error) {
 		interrupted = interrupted || !ok
 	}
 	if interrupted {
-		_ = <-writing // its error is the interruption
+		<-writing.done
 	}
+}
+
+// endReading closes the input, and reports whether the reader has ended by then. A file
+// that the runtime cannot poll is left alone: closing it would not end a Read.
+func (c *Conn) endReading(reading *task) bool {
+	closer, canClose := c.in.(io.Closer)
+	if d, ok := c.in.(interface{ SetReadDeadline(time.Time) error }); ok && !reading.hasEnded() {
+		if d.SetReadDeadline(past) != nil {
+			return false
+		}
+		<-reading.done
+	}
+	if canClose {
+		_ = closer.Close()
+		<-reading.done
+	}
+	return reading.hasEnded()
 }
 
 // past is a deadline that has passed on any clock.
 var past = time.Unix(1, 0)
 
-// interruptRead makes a blocked Read return, and reports whether it will. A file that the
-// runtime cannot poll can be closed, but its Read goes on; so it is left alone.
-func interruptRead(in io.Reader) bool {
-	if d, ok := in.(interface{ SetReadDeadline(time.Time) error }); ok {
-		if d.SetReadDeadline(past) != nil {
-			return false
-		}
-		if closer, ok := in.(io.Closer); ok {
-			_ = closer.Close()
-		}
-		return true
-	}
-	closer, ok := in.(io.Closer)
-	if ok {
-		_ = closer.Close()
-	}
-	return ok
-}
-
 // read takes messages in until the input ends (nil) or fails.
 func (c *Conn) read() error {
 	for {
-		// A peer that sends without reading its answers is not read from either.
-		if c.out.room(c.ctx) != nil {
-			return nil // closed
+		if !c.mayRead() {
+			return nil
 		}
 		body, err := c.frames.next()
 		if bad, ok := errors.AsType[*frameError](err); ok {
@@ -179,12 +180,9 @@ func (c *Conn) read() error {
 			c.refuse(callID(bad.prefix), bad.cause)
 			continue
 		}
-		select {
-		case <-c.closed:
-			return nil
-		default:
-		}
 		switch {
+		case c.isClosed(): // whatever Close made of the read
+			return nil
 		case err == nil:
 			c.take(body)
 		case errors.Is(err, io.ErrUnexpectedEOF):
@@ -195,6 +193,19 @@ func (c *Conn) read() error {
 		default:
 			return err
 		}
+	}
+}
+
+// mayRead waits for answers to be written: a peer that sends without reading is not read
+// from either.
+func (c *Conn) mayRead() bool { return c.out.room(c.ctx) == nil }
+
+func (c *Conn) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/textproto"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -278,8 +277,12 @@ func ctxFor(tb testing.TB) context.Context {
 
 func waitFor(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
-	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
-		if time.Now().After(deadline) {
+	deadline, again := time.After(patience), time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for !ok() {
+		select {
+		case <-again.C:
+		case <-deadline:
 			tb.Fatalf("waited in vain for %s", what)
 		}
 	}

@@ -21,11 +21,12 @@ type outbox struct {
 	bulk     queue
 	bulkDone int64 // bulk bytes written since the beginning, for flush
 	bulkPut  int64 // bulk bytes queued since the beginning
+	waiting  int   // how many wait for moved
 	closing  bool  // no more is accepted; what is there is still written
 	err      error // why nothing can be written any more
 
 	kick  chan struct{} // tells the writer that there is work; capacity 1
-	moved chan struct{} // closed and replaced when the writer made room
+	moved chan struct{} // closed and replaced when queues shrank or bulk was written
 	done  chan struct{} // closed when the writer has ended
 }
 
@@ -109,6 +110,7 @@ func (b *outbox) wait(ctx context.Context) error {
 		return ErrClosed
 	}
 	moved := b.moved
+	b.waiting++
 	b.mu.Unlock()
 	select {
 	case <-moved:
@@ -171,33 +173,40 @@ func (b *outbox) run() error {
 // take gives back what was written and waits for the next chunk; nil means the end.
 func (b *outbox) take(written []byte, wasBulk int64) (chunk []byte, bulk int64) {
 	b.mu.Lock()
-	if written != nil {
-		b.bulkDone += wasBulk
-		if wasBulk > 0 {
-			b.bulk.recycle(written)
-		} else {
-			b.now.recycle(written)
-		}
-		close(b.moved)
-		b.moved = make(chan struct{})
+	defer b.mu.Unlock()
+	b.bulkDone += wasBulk
+	if wasBulk > 0 {
+		b.bulk.recycle(written)
+		b.signal()
+	} else {
+		b.now.recycle(written)
 	}
 	for {
 		if chunk := b.now.pop(); chunk != nil {
-			b.mu.Unlock()
+			b.signal()
 			return chunk, 0
 		}
 		if chunk := b.bulk.pop(); chunk != nil {
-			b.mu.Unlock()
+			b.signal()
 			return chunk, int64(len(chunk))
 		}
 		if b.closing {
-			b.mu.Unlock()
 			return nil, 0
 		}
 		b.mu.Unlock()
 		<-b.kick
 		b.mu.Lock()
 	}
+}
+
+// signal wakes all who wait; they look again for themselves. The lock is held.
+func (b *outbox) signal() {
+	if b.waiting == 0 {
+		return
+	}
+	b.waiting = 0
+	close(b.moved)
+	b.moved = make(chan struct{})
 }
 
 // queue is framed messages, packed into chunks so that a million small ones cost little

@@ -78,13 +78,12 @@ func (c *Conn) Stream(ctx context.Context, method string, params any) error {
 	var raw []byte
 	var err error
 	if a, ok := params.(Appender); ok {
-		raw, err = a.AppendJSON(buf.params[:0])
+		if raw, err = a.AppendJSON(buf.params[:0]); err != nil {
+			return fmt.Errorf("encode the params of %s: %w", method, err)
+		}
 		buf.params = keep(raw)
-	} else {
-		raw, err = encode(c.opts.Marshal, params)
-	}
-	if err != nil {
-		return fmt.Errorf("encode the params of %s: %w", method, err)
+	} else if raw, err = c.encodeParams(method, params); err != nil {
+		return err
 	}
 	body := jsonrpc2.AppendNotification(buf.body[:0], method, raw)
 	buf.body = keep(body)
