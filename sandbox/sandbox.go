@@ -115,20 +115,25 @@ const (
 type Offsets struct{ Stdout, Stderr int64 }
 
 // Sink takes output in order. p is valid only until it returns; while it blocks, the
-// process is held back. An error ends the delivery, not the process.
+// process is held back. An error ends the delivery, not the process: Wait goes on
+// without the sink, and gives the result.
 type Sink func(s Stream, offset int64, p []byte) error
 
 // Process is a running command.
 type Process interface {
 	ID() string
 	// Wait delivers output until the command has ended and gives its result. Ending
-	// ctx ends the waiting, not the command.
+	// ctx ends the waiting, not the command; a later Wait goes on where it ended.
+	// Output that nobody waits for since Start holds the process back once buffers
+	// are full, and after a Wait that was ended is kept up to a bound.
 	Wait(ctx context.Context, sink Sink) (ExecResult, error)
 	Stdin(ctx context.Context, p []byte, eof bool) error
 	Resize(ctx context.Context, w Winsize) error
-	// Signal goes to the whole process group; name is like "SIGINT".
+	// Signal goes to the whole process group, and a terminal's foreground group; name
+	// is like "SIGINT".
 	Signal(ctx context.Context, name string) error
-	// Cancel ends the command and every descendant: TERM, then KILL.
+	// Cancel ends the command and every descendant: TERM, then KILL. It returns when
+	// they are gone. Of a command that has ended, it ends the descendants.
 	Cancel(ctx context.Context) error
 }
 
@@ -212,7 +217,10 @@ type Trees interface {
 	// knows. Contents go to each as they are read. The agent remembers what it told
 	// under Result.Token, once the caller passes that as Base of the next Capture.
 	Capture(ctx context.Context, req CaptureRequest, each func(c Captured) error) (CaptureResult, error)
-	// WriteTree writes files where the sandbox still holds what the host expects.
+	// WriteTree writes files where the sandbox still holds what the host expects. What it
+	// reports as written both sides then know, under the Token that they have: the
+	// caller records Found, and Capture does not tell it. After an error some of the
+	// writes may be done, and the next Capture without Entries is Stale.
 	WriteTree(ctx context.Context, writes []TreeWrite) ([]TreeResult, error)
 	// Commits gives a bundle of every commit inside that `known` does not reach
 	// (branches, HEAD, stash). Unchanged says that nothing moved since fingerprint.
@@ -234,8 +242,9 @@ type PopulateRequest struct {
 
 // CaptureRequest for Trees.Capture.
 type CaptureRequest struct {
-	// Base is the Token of what the host holds. When the agent does not know it, the
-	// answer is an error of kind Stale, and the caller repeats with Entries.
+	// Base is the Token of what the host holds, "" for nothing. When the agent does not
+	// know it, the answer is an error of kind Stale, and the caller repeats with Entries,
+	// all that it holds; they are not nil, even if there are none.
 	Base    string
 	Entries []tree.Entry
 	// Ignore are the rules of the agreed tree, sent when they changed.

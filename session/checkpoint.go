@@ -220,9 +220,11 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) (changed bool
 	if isStale(err) {
 		// The agent was started anew, or an answer of its got lost: tell it what we hold.
 		c.close()
-		if req.Entries, err = s.store.Repo.ReadTree(ctx, st.Theirs); err != nil {
+		var entries []tree.Entry
+		if entries, err = s.store.Repo.ReadTree(ctx, st.Theirs); err != nil {
 			return false, err
 		}
+		req.Entries = append([]tree.Entry{}, entries...) // nil would say nothing; an empty tree is a statement
 		req.Ignore = s.ignore.current
 		res, err = sb.Capture(ctx, req, c.add)
 	}

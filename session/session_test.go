@@ -424,6 +424,18 @@ func TestOldRecordsGoAndUnreturnedChangesStay(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatForgotWhatItToldIsToldAgain(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(OpenOptions{})
+	f.run(s, "echo one > one.txt; rm b.txt")
+	s.update(func(st *state) { st.Token = "an answer that was lost" })
+	f.run(s, "echo two > two.txt")
+	r := f.giveBack(s)
+	if len(r.Files) != 3 || !r.Applied || f.read("one.txt")+f.read("two.txt") != "one\ntwo\n" {
+		t.Errorf("return: %+v", r)
+	}
+}
+
 func TestU10_ALogThatCannotBeWrittenIsNotTheCommandsFailure(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(OpenOptions{})

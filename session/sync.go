@@ -159,6 +159,13 @@ func (s *Session) write(ctx context.Context, sb sandbox.Sandbox, up *workspace.U
 	if len(writes) > 0 {
 		p.say(fmt.Sprintf("sending %d files", len(writes)), -1)
 		results, err := sb.WriteTree(ctx, writes)
+		if isStale(err) {
+			// Its tree moved on since it was captured: the next round captures again.
+			for path := range byPath {
+				left = append(left, path)
+			}
+			return left, s.advance(ctx, agreed, nil)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -320,7 +320,7 @@ func TestX9_ACommandThatPrintsTheProtocolChangesNothing(t *testing.T) {
 	evil.Write([]byte{0, 2, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0}) // a reset, in the multiplexer's form
 	evil.WriteString("\x1b]0;title\x07\x1b[2J")
 	write(t, filepath.Join(a.root, "evil"), evil.String(), 0o644)
-	got := run(t, c, sandbox.ExecRequest{Command: "cat evil; cat evil >&2; cat evil >/proc/$PPID/fd/1 2>/dev/null; exit 3"})
+	got := run(t, c, sandbox.ExecRequest{Command: "cat evil; cat evil >&2; (cat evil >/proc/$PPID/fd/0) 2>/dev/null; (cat evil >/proc/$PPID/fd/1) 2>/dev/null; exit 3"})
 	if got.out != evil.String() || got.err != evil.String() || got.ExitCode != 3 {
 		t.Errorf("got %d and %d bytes of %d, status %d", len(got.out), len(got.err), evil.Len(), got.ExitCode)
 	}

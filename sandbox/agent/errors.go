@@ -51,11 +51,13 @@ func kindOf(err error) sandbox.Kind {
 			return sandbox.PermissionDenied
 		case syscall.ENOSPC, syscall.EDQUOT:
 			return sandbox.NoSpace
-		case syscall.E2BIG, syscall.EFBIG:
+		case syscall.EBUSY, syscall.ETXTBSY:
+			return sandbox.Conflict
+		case syscall.E2BIG, syscall.EFBIG, syscall.EOVERFLOW:
 			return sandbox.TooLarge
 		case syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP:
 			return sandbox.InvalidParams
-		case syscall.ENOSYS, syscall.ENOTSUP, syscall.ENOEXEC, syscall.EXDEV:
+		case syscall.ENOSYS, syscall.ENOTSUP, syscall.ENOEXEC, syscall.EXDEV, syscall.ENXIO, syscall.ENODEV:
 			return sandbox.Unsupported
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -92,20 +91,6 @@ func (w *pendingWrite) commit() error {
 func (w *pendingWrite) abort() {
 	w.Close()
 	os.Remove(w.Name())
-}
-
-// write is create, all of content, commit.
-func (f *files) write(p string, content io.Reader, opts sandbox.WriteOptions) (int64, error) {
-	w, err := f.create(p, opts)
-	if err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(w.File, content)
-	if err != nil {
-		w.abort()
-		return 0, fileError(w.op, w.target, err)
-	}
-	return n, w.commit()
 }
 
 // followLinks finds the file that writing to name would write: name itself, or what

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,11 +30,7 @@ type marks struct {
 }
 
 func newMarks(instance string) *marks {
-	m := &marks{self: os.Getpid(), instance: instance}
-	var b [8]byte
-	_, _ = hex.Decode(b[5:], []byte(instance)[:6])
-	// 1<<58 µs are nine thousand years; 24 bits of the agent, 32 of the command.
-	m.base = 1<<58 | binary.BigEndian.Uint64(b[:])<<32
+	m := &marks{self: os.Getpid(), instance: instance, base: limitBase(instance)}
 	if st, ok := readStat(m.self); ok {
 		m.start = st.start
 	}
@@ -41,6 +39,14 @@ func newMarks(instance string) *marks {
 		m.limits = m.set(m.base) == nil && m.restore() == nil
 	}
 	return m
+}
+
+// limitBase is what all limits of one agent have in common.
+func limitBase(instance string) uint64 {
+	var b [8]byte
+	_, _ = hex.Decode(b[5:], []byte(instance)[:min(6, len(instance))])
+	// 1<<58 µs are nine thousand years; 24 bits of the agent, 32 of the command.
+	return 1<<58 | binary.BigEndian.Uint64(b[:])<<32
 }
 
 // mark is the n-th command's.
@@ -96,7 +102,8 @@ func (m *marks) table(byID map[string]uint64) map[int]*process {
 	return table
 }
 
-// read finds a process's mark: by the limit, else by the environment it started with.
+// read finds a process's mark: by the limit, else by the environment it started with,
+// which names an id. Without ids any command of the agent is as good as another.
 func (m *marks) read(pid int, byID map[string]uint64) uint64 {
 	if m.limits {
 		if mark, ok := m.limitMark(pid); ok {
@@ -110,6 +117,9 @@ func (m *marks) read(pid int, byID map[string]uint64) uint64 {
 	prefix := []byte(markEnv + "=" + m.instance + ":")
 	for _, kv := range bytes.Split(b, []byte{0}) {
 		if id, ok := bytes.CutPrefix(kv, prefix); ok {
+			if byID == nil {
+				return m.base
+			}
 			return byID[string(id)]
 		}
 	}
@@ -141,6 +151,31 @@ func (m *marks) limitFromProc(pid int) (uint64, bool) {
 	}
 	v, err := strconv.ParseUint(fields[0], 10, 64)
 	return v, err == nil && v&^uint64(1<<32-1) == m.base
+}
+
+// EndLeftovers kills what is left of the commands of an agent that died without
+// ending them, wherever they have gone. It is for sandboxes that no namespace holds
+// together; instance is Client.Instance of the agent.
+func EndLeftovers(instance string) {
+	if len(instance) < 6 {
+		return
+	}
+	m := &marks{instance: instance, base: limitBase(instance), limits: true}
+	self := os.Getpid()
+	deadline := time.Now().Add(killDeadline)
+	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 50*time.Millisecond) {
+		left := 0
+		for pid, p := range m.table(nil) {
+			if !p.zombie && p.mark != 0 && pid != self {
+				left++
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		if left == 0 {
+			return
+		}
+		time.Sleep(pause)
+	}
 }
 
 type procStat struct {

@@ -50,3 +50,6 @@ func (m *marks) table(map[string]uint64) map[int]*process {
 	}
 	return table
 }
+
+// EndLeftovers does nothing: without /proc there is no telling whose a process is.
+func EndLeftovers(string) {}

@@ -35,7 +35,8 @@ func muxConfig() *yamux.Config {
 // remembers when something last arrived.
 type link struct {
 	io.ReadWriteCloser
-	held  []byte
+	held  bool         // a header waits in out for its body
+	out   []byte       // reused from write to write
 	heard atomic.Int64 // nanoseconds since start
 
 	start     time.Time
@@ -70,20 +71,20 @@ const (
 
 // Write is called by yamux's one sending goroutine.
 func (l *link) Write(p []byte) (int, error) {
-	if l.held == nil {
+	if !l.held {
 		if len(p) == muxHeader && p[1] == muxData && binary.BigEndian.Uint32(p[8:]) > 0 {
-			l.held = append(make([]byte, 0, muxHeader), p...)
+			l.out, l.held = append(l.out[:0], p...), true
 			return len(p), nil
 		}
 		return l.ReadWriteCloser.Write(p)
 	}
-	head := l.held
-	l.held = nil
+	l.held = false
 	if len(p) <= joinByCopying {
-		n, err := l.ReadWriteCloser.Write(append(head, p...))
+		l.out = append(l.out, p...)
+		n, err := l.ReadWriteCloser.Write(l.out)
 		return max(0, n-muxHeader), err
 	}
-	bufs := net.Buffers{head, p}
+	bufs := net.Buffers{l.out, p}
 	n, err := bufs.WriteTo(l.ReadWriteCloser)
 	return max(0, int(n)-muxHeader), err
 }

@@ -153,7 +153,7 @@ func (o *output) attach(from sandbox.Offsets) *reader {
 	rd := &reader{turn: 1}
 	for i, off := range [2]int64{from.Stdout, from.Stderr} {
 		r := &o.rings[i]
-		rd.pos[i] = min(max(off, r.start), r.end)
+		rd.pos[i] = max(off, r.start) // what is not yet printed up to there is not wanted
 		rd.limit[i] = math.MaxInt64
 		if o.sealed {
 			rd.limit[i] = r.end

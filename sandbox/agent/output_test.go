@@ -207,6 +207,8 @@ func TestWhatDescendantsPrintAfterTheEndIsKeptButNotWaitedFor(t *testing.T) {
 	if got := drain(o, after, sandbox.Stdout, 100); string(got) != "own and more" {
 		t.Errorf("a reader from after the end got %q", got)
 	}
+	o.detach(before)
+	o.detach(after)
 	pour(o, sandbox.Stdout, make([]byte, 10*maxKeep))
 	if kept := o.kept(); kept > maxKeep {
 		t.Errorf("%d bytes are held", kept)

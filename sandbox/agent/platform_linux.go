@@ -12,10 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// becomeReaper makes this process the parent of descendants whose own parent died,
-// see PR_SET_CHILD_SUBREAPER in prctl(2).
+// becomeReaper makes this process the parent of descendants whose own parent died, and
+// closes it to other processes of the same user, who could else write into its stream
+// through /proc; see PR_SET_CHILD_SUBREAPER and PR_SET_DUMPABLE in prctl(2).
 func becomeReaper() error {
-	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	// Where this is not known, commands are trusted that much more.
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	return nil
 }
 
 const (

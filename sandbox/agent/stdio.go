@@ -52,6 +52,9 @@ func stdio2stream(stdin io.Reader, stdout io.Writer) (io.ReadWriteCloser, error)
 		r.Close()
 		return nil, err
 	}
+	// The peer of a pipe learns of its end when nothing leads to it any more.
+	in.Close()
+	out.Close()
 	return &duplex{r: r, w: w}, nil
 }
 
@@ -69,7 +72,22 @@ func sameSocket(in, out *os.File) net.Conn {
 	if err != nil {
 		return nil
 	}
-	return conn
+	return shutConn{conn}
+}
+
+// shutConn is a connection that other descriptors lead to as well, those of a
+// launcher for one: closing it tells the peer all the same.
+type shutConn struct{ net.Conn }
+
+func (c shutConn) Close() error {
+	if s, ok := c.Conn.(interface {
+		CloseRead() error
+		CloseWrite() error
+	}); ok {
+		_ = s.CloseRead()
+		_ = s.CloseWrite()
+	}
+	return c.Conn.Close()
 }
 
 func pollable(f *os.File) (*os.File, error) {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 
 	"glue-lsp/internal/tree"
 )
@@ -11,10 +12,10 @@ import (
 // its own, and ledger is what they share.
 type trees struct {
 	root string
-	temp string                         // begins the names of the agent's own unfinished files
-	env  func(context.Context) []string // for git
-	git  string                         // the program, "" if there is none
-	turn chan struct{}                  // held by the one operation that reads or writes the tree
+	temp string        // begins the names of the agent's own unfinished files
+	env  []string      // for git
+	git  string        // the program, "" if there is none
+	turn chan struct{} // held by the one operation that reads or writes the tree
 
 	// Guarded by turn.
 	ledger    ledger
@@ -24,12 +25,14 @@ type trees struct {
 	populated bool
 }
 
-func newTrees(root, temp, git string, env func(context.Context) []string) *trees {
-	return &trees{
+func newTrees(root, temp, git string, env []string) *trees {
+	t := &trees{
 		root: root, temp: temp, git: git, env: env,
 		turn: make(chan struct{}, 1), cache: tree.NewCache(), format: tree.SHA1,
 		rules: rules{temp: temp},
 	}
+	t.ledger.adopt("", "", nil)
+	return t
 }
 
 // enter waits for the turn; leave gives it up.
@@ -48,6 +51,8 @@ func (t *trees) leave() { <-t.turn }
 // answer to a capture can be lost on its way, so what it told counts only when the
 // host names its token as the base of the next one; until then either is possible.
 type ledger struct {
+	view    string   // the client's name for sharing this; another one shares nothing
+	past    []string // the names before it, newest last
 	token   string
 	known   map[string]tree.Entry
 	tracked map[string]bool // the paths of known
@@ -56,9 +61,20 @@ type ledger struct {
 	told map[string]tree.Entry // that, as a difference to known; Absent is a deletion
 }
 
+// maxPast is how many names are kept: a call that comes that late has long failed.
+const maxPast = 64
+
+// superseded reports a name that its client gave up.
+func (l *ledger) superseded(view string) bool {
+	return view != l.view && slices.Contains(l.past, view)
+}
+
 // adopt takes over what the host says it knows.
-func (l *ledger) adopt(token string, entries []tree.Entry) {
+func (l *ledger) adopt(view, token string, entries []tree.Entry) {
+	past := append(slices.Clone(l.past), l.view)
 	*l = ledger{
+		view:    view,
+		past:    past[max(0, len(past)-maxPast):],
 		token:   token,
 		known:   make(map[string]tree.Entry, len(entries)),
 		tracked: make(map[string]bool, len(entries)),
@@ -69,15 +85,17 @@ func (l *ledger) adopt(token string, entries []tree.Entry) {
 }
 
 // settle makes known what the host holds by the name of base. It reports false when
-// base is unknown.
-func (l *ledger) settle(base string) bool {
+// base is unknown, or named by a client that does not share the ledger.
+func (l *ledger) settle(view, base string) bool {
 	switch {
+	case view != l.view:
+		return false
 	case l.next != "" && base == l.next:
 		for _, e := range l.told {
 			l.set(e)
 		}
 		l.token = l.next
-	case l.known == nil || base != l.token:
+	case base != l.token:
 		return false
 	}
 	l.next, l.told = "", nil
@@ -94,8 +112,9 @@ func (l *ledger) tell(told map[string]tree.Entry) string {
 }
 
 // wrote records what the host itself put at a path, whichever token it knows us by.
-func (l *ledger) wrote(e tree.Entry) {
-	if l.known == nil {
+// What a client wrote that does not share the ledger is told by the next capture.
+func (l *ledger) wrote(view string, e tree.Entry) {
+	if view != l.view {
 		return
 	}
 	l.set(e)

@@ -14,6 +14,7 @@ import (
 
 // captureWish is a capture as the daemon sees it.
 type captureWish struct {
+	view        string // the client's name for what it shares with the agent
 	base        string
 	entries     []tree.Entry
 	hasEntries  bool
@@ -75,10 +76,10 @@ func (t *trees) agree(w captureWish) error {
 	switch {
 	case w.hasEntries && len(w.entries) > 0 && w.base == "":
 		// "" is the name of nothing at all, so that this needs another.
-		t.ledger.adopt(newID(), w.entries)
-	case w.hasEntries || w.base == "":
-		t.ledger.adopt(w.base, w.entries)
-	case !t.ledger.settle(w.base):
+		t.ledger.adopt(w.view, newID(), w.entries)
+	case w.hasEntries:
+		t.ledger.adopt(w.view, w.base, w.entries)
+	case !t.ledger.settle(w.view, w.base):
 		return refuse(sandbox.Stale, "capture", t.root, "the agent does not know the tree that the host compares with")
 	}
 	return nil

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"sync"
 
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
@@ -13,18 +13,37 @@ import (
 
 var _ sandbox.Trees = (*Client)(nil)
 
-// treesClient is what a client remembers between tree operations.
+// treesClient names what this client and the agent both believe that the host knows
+// of the tree. A client that is not sure any more, since an answer was lost, takes
+// a new name, which the agent does not know: then a capture asks for the host's own
+// list, and a write that comes late is not taken for one that the host knows of.
 type treesClient struct {
-	// agreed says that this client and the agent have the same view of what the host
-	// knows. It is false for a new client, and after a write whose answer was lost: then
-	// the agent may know of writes that the host does not, and a capture needs the
-	// host's own list.
-	agreed atomic.Bool
+	mu   sync.Mutex
+	name string
+	used bool // the agent was told of something
+}
+
+// view gives the name, and whether nothing happened under it yet.
+func (v *treesClient) view() (name string, fresh bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.name == "" {
+		v.name = newID()
+	}
+	return v.name, !v.used
+}
+
+// renew takes a new name.
+func (v *treesClient) renew() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.name, v.used = newID(), true
+	return v.name
 }
 
 // Populate implements [sandbox.Trees].
 func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) error {
-	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token}
+	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token, View: c.trees.renew()}
 	err := c.upload(ctx, "tree.populate", "", args, nil, func(s *stream) error {
 		if err := writeEntries(s, req.Entries); err != nil {
 			return refuse(sandbox.InvalidParams, "populate", "", err.Error())
@@ -35,7 +54,9 @@ func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) erro
 		_, err := copyBytes(s, &progressReader{r: contentReader{req.Bundle, ""}, total: req.Size, tell: req.Progress})
 		return err
 	})
-	c.trees.agreed.Store(err == nil)
+	if err != nil {
+		c.trees.renew()
+	}
 	return err
 }
 
@@ -54,28 +75,28 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Capture implements [sandbox.Trees]. The first one of a client needs Entries, unless
-// the client populated the tree.
+// Capture implements [sandbox.Trees]. A client that neither populated the tree nor gave
+// Entries yet is asked for them, unless its Base says that it holds nothing.
 func (c *Client) Capture(ctx context.Context, req sandbox.CaptureRequest, each func(sandbox.Captured) error) (sandbox.CaptureResult, error) {
 	const op = "tree.capture"
-	if !c.trees.agreed.Load() && req.Entries == nil && req.Base != "" {
-		return sandbox.CaptureResult{}, refuse(sandbox.Stale, op, "", "what the agent knows of the host's tree is not certain")
+	view, fresh := c.trees.view()
+	if req.Entries == nil && req.Base == "" && fresh {
+		req.Entries = []tree.Entry{}
 	}
-	s, err := c.openCapture(ctx, op, req)
+	if req.Entries != nil {
+		view = c.trees.renew()
+	}
+	s, err := c.openCapture(ctx, op, view, req)
 	if err != nil {
 		return sandbox.CaptureResult{}, err
 	}
 	defer s.Close()
-	out, err := readCapture(s, req.Format, each)
-	if err == nil && (req.Entries != nil || req.Base == "") {
-		c.trees.agreed.Store(true)
-	}
-	return out, err
+	return readCapture(s, req.Format, each)
 }
 
-func (c *Client) openCapture(ctx context.Context, op string, req sandbox.CaptureRequest) (*stream, error) {
+func (c *Client) openCapture(ctx context.Context, op, view string, req sandbox.CaptureRequest) (*stream, error) {
 	args := captureArgs{
-		Base: req.Base, HasEntries: req.Entries != nil,
+		View: view, Base: req.Base, HasEntries: req.Entries != nil,
 		HasIgnore: req.Ignore != nil, Ignores: len(req.Ignore),
 		HasInclude: req.Include != nil, Include: toWire(req.Include),
 		MaxFileSize: req.MaxFileSize, Format: req.Format,
@@ -179,13 +200,17 @@ func (c *Client) WriteTree(ctx context.Context, writes []sandbox.TreeWrite) ([]s
 	if len(writes) == 0 {
 		return nil, nil
 	}
-	w := treeWrites{results: make([]sandbox.TreeResult, len(writes)), writes: writes}
+	view, fresh := c.trees.view()
+	if fresh {
+		view = c.trees.renew()
+	}
+	w := treeWrites{view: view, results: make([]sandbox.TreeResult, len(writes)), writes: writes}
 	err := c.exchange(ctx, "tree.write", "", w.args(), w.send, w.receive)
 	if err == nil {
 		err = w.settle()
 	}
 	if err != nil {
-		c.trees.agreed.Store(false)
+		c.trees.renew()
 		return nil, err
 	}
 	return w.results, nil

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -52,13 +51,6 @@ func (t *trees) gitRun(ctx context.Context, stdin io.Reader, stdout io.Writer, a
 	return &gitError{command: args[0], stderr: stderr.text(), err: err}
 }
 
-// gitText is gitRun for a command with little output.
-func (t *trees) gitText(ctx context.Context, args ...string) (string, error) {
-	var out bytes.Buffer
-	err := t.gitRun(ctx, nil, &out, args...)
-	return strings.TrimSuffix(out.String(), "\n"), err
-}
-
 func (t *trees) gitCommand(ctx context.Context, args ...string) *exec.Cmd {
 	fixed := []string{
 		// A root that belongs to another user is refused otherwise.
@@ -67,7 +59,7 @@ func (t *trees) gitCommand(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, t.git, append(fixed, args...)...)
 	cmd.Dir = t.root
-	cmd.Env = isolatedGitEnv(t.env(ctx))
+	cmd.Env = isolatedGitEnv(t.env)
 	cmd.WaitDelay = gitGrace
 	return cmd
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"os"
 	"path/filepath"
 
@@ -29,7 +28,7 @@ func writeIndex(file, root string, format tree.Format, entries []tree.Entry) err
 			return err
 		}
 	}
-	var sum hash.Hash = sha1.New() //nolint:gosec // see above
+	sum := sha1.New() //nolint:gosec // see above
 	if format == tree.SHA256 {
 		sum = sha256.New()
 	}

@@ -17,13 +17,8 @@ func (d *daemon) addTreeOps(o ops) {
 	if err != nil {
 		git = ""
 	}
-	t := newTrees(d.cfg.root, d.tempPrefix(), git, func(ctx context.Context) []string {
-		env, err := d.toolEnv(ctx)
-		if err != nil {
-			return d.cfg.env // git needs little of what a login shell sets up
-		}
-		return env
-	})
+	// Not the login environment: git needs nothing of it, and it can take long.
+	t := newTrees(d.cfg.root, d.tempPrefix(), git, plainEnv(d.cfg.env))
 	o["tree.populate"] = streaming(t.servePopulate)
 	o["tree.capture"] = streaming(t.serveCapture)
 	o["tree.write"] = streaming(t.serveWrite)
@@ -38,7 +33,7 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 	if err := s.recv(&nothing{}); err != nil {
 		return err
 	}
-	w := populateWish{commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, entries: entries}
+	w := populateWish{view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, entries: entries}
 	if err := t.populate(ctx, w, s); err != nil {
 		return err
 	}
@@ -47,7 +42,7 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 
 func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
 	w := captureWish{
-		base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
+		view: a.View, base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
 		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, format: a.Format,
 	}
 	for range a.Ignores {
@@ -88,7 +83,7 @@ func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) erro
 }
 
 func (t *trees) serveWrite(ctx context.Context, a writeTreeArgs, s *stream) error {
-	w, err := t.startWrite(ctx, a.Format)
+	w, err := t.startWrite(ctx, a.View, a.Format)
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,9 @@ import (
 
 // populateWish is a populate as the daemon sees it.
 type populateWish struct {
-	commit, branch, token string
-	format                tree.Format
-	entries               []tree.Entry
+	view, commit, branch, token string
+	format                      tree.Format
+	entries                     []tree.Entry
 }
 
 // populate fills the root from a bundle. What an image holds there is moved aside, and
@@ -43,7 +43,10 @@ func (t *trees) populate(ctx context.Context, w populateWish, bundle io.Reader) 
 		return fileError(op, t.root, err)
 	}
 	t.format = w.format
-	t.ledger.adopt(w.token, w.entries)
+	if w.token == "" {
+		w.token = newID() // "" is the name of nothing at all
+	}
+	t.ledger.adopt(w.view, w.token, w.entries)
 	t.populated = true
 	return nil
 }

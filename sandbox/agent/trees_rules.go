@@ -45,7 +45,7 @@ func (r *rules) ignored(p string, isDir bool) bool {
 	if r.include == nil {
 		return true
 	}
-	return !r.included(p, isDir) && !(isDir && r.leadsToIncluded(p))
+	return !r.included(p, isDir) && (!isDir || !r.leadsToIncluded(p))
 }
 
 // included reports whether an include pattern names p or a folder above it.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -182,6 +181,10 @@ func TestATreeArrivesByteForByteWithACleanRepository(t *testing.T) {
 			if last != int64(len(h.bundle)) {
 				t.Errorf("progress ended at %d of %d", last, len(h.bundle))
 			}
+			// This one does not look into files whose stat data differ from the index.
+			if s := hostGit(t, root, "", "diff-files", "--name-only"); s != "" {
+				t.Errorf("the index does not know these files:\n%s", s)
+			}
 			if s := hostGit(t, root, "", "status", "--porcelain"); s != "" {
 				t.Errorf("git status:\n%s", s)
 			}
@@ -283,5 +286,3 @@ func BenchmarkCapture(b *testing.B) {
 		})
 	}
 }
-
-var _ = slices.Sort[[]string]

@@ -18,11 +18,13 @@ type populateArgs struct {
 	Branch wireString  `json:"branch,omitempty"`
 	Format tree.Format `json:"format,omitempty"`
 	Token  string      `json:"token,omitempty"`
+	View   string      `json:"view"`
 }
 
 // With body, it is followed by Ignores messages with an ignoreFile each, and the
 // entries as raw bytes.
 type captureArgs struct {
+	View        string       `json:"view"`
 	Base        string       `json:"base"`
 	HasEntries  bool         `json:"hasEntries,omitempty"`
 	HasIgnore   bool         `json:"hasIgnore,omitempty"`
@@ -66,6 +68,7 @@ type wireSkipped struct {
 // writeTreeArgs is followed by a message for each write, and after each of them the
 // content as raw bytes.
 type writeTreeArgs struct {
+	View   string      `json:"view"`
 	Format tree.Format `json:"format,omitempty"`
 }
 

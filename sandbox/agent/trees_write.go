@@ -16,19 +16,25 @@ type treeWriter struct {
 	*trees
 	root   *tree.Root
 	format tree.Format
+	view   string // the client's
 }
 
 // startWrite takes the turn until the writer is closed.
-func (t *trees) startWrite(ctx context.Context, format tree.Format) (*treeWriter, error) {
+func (t *trees) startWrite(ctx context.Context, view string, format tree.Format) (*treeWriter, error) {
 	if err := t.enter(ctx); err != nil {
 		return nil, err
+	}
+	if t.ledger.superseded(view) {
+		// It was given up, and a capture since then told the host what there is.
+		t.leave()
+		return nil, refuse(sandbox.Stale, "writeTree", t.root, "the write comes too late")
 	}
 	root, err := tree.OpenRoot(t.root)
 	if err != nil {
 		t.leave()
 		return nil, fileError("writeTree", t.root, err)
 	}
-	return &treeWriter{t, root, format}, nil
+	return &treeWriter{t, root, format, view}, nil
 }
 
 func (w *treeWriter) close() {
@@ -66,7 +72,7 @@ func (w *treeWriter) write(expect, want tree.Entry, content io.Reader) (sandbox.
 	}
 	if out.Written {
 		out.Found = want
-		w.ledger.wrote(want)
+		w.ledger.wrote(w.view, want)
 	}
 	out.Found.Path = want.Path
 	return out, nil

@@ -12,6 +12,7 @@ import (
 // treeWrites is one WriteTree on its way. Removals go first, so that a folder can take
 // the place of a file, and the other way round.
 type treeWrites struct {
+	view    string
 	writes  []sandbox.TreeWrite
 	sent    []int // indexes of writes, in the order in which they were sent
 	results []sandbox.TreeResult
@@ -19,7 +20,7 @@ type treeWrites struct {
 }
 
 func (w *treeWrites) args() writeTreeArgs {
-	a := writeTreeArgs{Format: tree.SHA1}
+	a := writeTreeArgs{View: w.view, Format: tree.SHA1}
 	for _, t := range w.writes {
 		if len(t.Expect.Hash) > 40 || len(t.New.Hash) > 40 {
 			a.Format = tree.SHA256

@@ -105,7 +105,10 @@ func (p *plan) bubblewrap(c choice) error {
 	for _, dir := range v.folders {
 		args = append(args, "--dir", dir)
 	}
-	args = append(args, "--bind", p.dirs.home, home)
+	args = append(
+		args, "--dev", "/dev", "--proc", "/proc", "--bind", p.dirs.tmp, "/tmp", "--bind", p.dirs.varTmp, "/var/tmp", "--symlink", "../run", "/var/run",
+		"--bind", p.dirs.home, home,
+	)
 	for _, b := range v.binds {
 		if b.from == "" {
 			args = append(args, "--tmpfs", b.at)
@@ -128,8 +131,6 @@ func (p *plan) bubblewrap(c choice) error {
 	}
 	args = append(
 		args,
-		"--dev", "/dev", "--proc", "/proc",
-		"--bind", p.dirs.tmp, "/tmp", "--bind", p.dirs.varTmp, "/var/tmp", "--symlink", "../run", "/var/run",
 		"--ro-bind", p.agentPath, insideAgent, "--bind", p.dirs.run, insideRun,
 		"--bind", p.dirs.tree, workspaceRoot,
 		"--remount-ro", "/", "--chdir", workspaceRoot,
@@ -164,13 +165,24 @@ func realHome(environ []string) string {
 	return home
 }
 
+// otherHome is where HOME is when its own place is taken.
+const otherHome = "/home/glue"
+
 // insideHome is where a sandbox has its private HOME: where the user has the real
 // one, since tools remember absolute paths.
 func insideHome(environ []string) string {
 	home := realHome(environ)
-	for _, root := range append([]string{workspaceRoot, "/tmp", "/var/tmp", "/dev", "/proc", "/run/glue"}, shownRoots...) {
-		if home == "" || within(root, home) || within(home, root) {
-			return "/home/glue"
+	if home == "" {
+		return otherHome
+	}
+	for _, root := range append([]string{workspaceRoot, "/dev", "/proc", "/run/glue"}, shownRoots...) {
+		if within(root, home) || within(home, root) {
+			return otherHome
+		}
+	}
+	for _, root := range []string{"/tmp", "/var/tmp"} {
+		if within(home, root) {
+			return otherHome
 		}
 	}
 	return home

@@ -37,14 +37,14 @@ var neverShown = []string{"/mnt", "/media", "/run", "/tmp", "/proc", "/sys", "/d
 // anyhow, root could.
 var hiddenFiles = []string{
 	"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/security/opasswd", "/etc/sudoers", "/etc/krb5.keytab",
-	"/etc/machine-id", "/etc/git-credentials", "/etc/npmrc", "/etc/docker/key.json", "/etc/netrc",
+	"/etc/machine-id", "/etc/git-credentials", "/etc/npmrc", "/etc/docker/key.json", "/etc/netrc", "/etc/apt/auth.conf",
 }
 
 // hiddenFolders are the same for folders.
 var hiddenFolders = []string{
 	"/etc/ssl/private", "/etc/sudoers.d", "/etc/ssh", "/etc/wireguard", "/etc/openvpn", "/etc/kubernetes", "/etc/rancher", "/etc/letsencrypt",
 	"/etc/NetworkManager", "/etc/wpa_supplicant", "/etc/docker", "/etc/containers", "/etc/pki/tls/private", "/etc/cni", "/etc/ppp",
-	"/etc/netplan", "/etc/vpnc", "/etc/libvirt", "/etc/samba", "/etc/credstore", "/etc/credstore.encrypted", "/etc/gshadow.d",
+	"/etc/netplan", "/etc/vpnc", "/etc/libvirt", "/etc/samba", "/etc/credstore", "/etc/credstore.encrypted", "/etc/apt/auth.conf.d",
 	"/sys/kernel/debug", "/sys/kernel/tracing", "/sys/firmware", "/sys/fs/bpf",
 }
 

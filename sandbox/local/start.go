@@ -32,6 +32,8 @@ type launched struct {
 	cmd  *exec.Cmd
 	init int           // pid of the sandbox's init as the host sees it, or 0
 	gone chan struct{} // closed when the process has ended and was waited for
+
+	stream net.Conn // the first one
 }
 
 // start carries the plan out.
@@ -62,7 +64,7 @@ func (p *plan) start(ctx context.Context) (sandbox.Sandbox, error) {
 		return nil, e
 	}
 	s := &running{Client: client, proc: proc}
-	s.state = newState(p, proc)
+	s.state = newState(p, proc, client.Instance())
 	s.info = sandbox.Info{
 		ID: fmt.Sprintf("local-%d", proc.cmd.Process.Pid), Root: client.Root(), Cwd: client.Cwd(), Isolation: p.isolation, Gaps: p.gaps,
 		Transport: "agent", HasGit: client.HasGit(),
@@ -109,7 +111,7 @@ func (p *plan) launch() (net.Conn, *launched, error) {
 		mine.Close()
 		return fail(err)
 	}
-	proc := &launched{cmd: cmd, gone: make(chan struct{})}
+	proc := &launched{cmd: cmd, gone: make(chan struct{}), stream: mine}
 	go func() {
 		_ = cmd.Wait()
 		close(proc.gone)
@@ -210,6 +212,7 @@ func (s *running) State() []byte {
 
 // Close ends every process and waits for that; the tree stays.
 func (s *running) Close(ctx context.Context) error {
+	defer s.state.endLeftovers()
 	select {
 	case <-s.proc.gone:
 		s.Client.Detach()

@@ -16,6 +16,7 @@ type state struct {
 	Version   int        `json:"version"`
 	Isolation string     `json:"isolation"`
 	Socket    string     `json:"socket"`
+	Instance  string     `json:"instance"`  // of the agent
 	Processes []identity `json:"processes"` // the first one takes the others along
 
 	log func(format string, args ...any)
@@ -28,8 +29,8 @@ type identity struct {
 	Boot  string `json:"boot"`
 }
 
-func newState(p *plan, proc *launched) state {
-	s := state{Version: 1, Isolation: p.isolation, Socket: p.dirs.socket(), log: p.spec.Log}
+func newState(p *plan, proc *launched, instance string) state {
+	s := state{Version: 1, Isolation: p.isolation, Socket: p.dirs.socket(), Instance: instance, log: p.spec.Log}
 	for _, pid := range []int{proc.init, proc.cmd.Process.Pid} {
 		if pid > 0 {
 			if id, ok := identify(pid); ok {
@@ -55,10 +56,10 @@ func (r *Runtime) Reap(ctx context.Context, _ sandbox.Spec, raw []byte) error {
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return &sandbox.Error{Kind: sandbox.InvalidParams, Op: "reap", Message: "the sandbox's record does not decode: " + err.Error(), Err: err}
 	}
-	if !s.anyAlive() {
-		return nil
+	defer s.endLeftovers()
+	if s.anyAlive() {
+		s.ask(ctx)
 	}
-	s.ask(ctx)
 	for pause := time.Millisecond; s.anyAlive(); pause = min(2*pause, 100*time.Millisecond) {
 		for _, id := range s.Processes {
 			if id.alive() {
@@ -72,6 +73,13 @@ func (r *Runtime) Reap(ctx context.Context, _ sandbox.Spec, raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// endLeftovers ends what a sandbox without namespaces left when its agent died.
+func (s state) endLeftovers() {
+	if s.Isolation == None {
+		agent.EndLeftovers(s.Instance)
+	}
 }
 
 func (s state) anyAlive() bool {

@@ -1,0 +1,142 @@
+package local
+
+import (
+	"archive/zip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"glue-lsp/sandbox"
+)
+
+// goTool names the missing tool instead of passing without it.
+func goTool(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Fatal("go is not on the PATH; this test needs it")
+	}
+}
+
+func TestF30_GoModulesOfTheMachineAreUsedAndTheirCacheStaysPrivate(t *testing.T) {
+	goTool(t)
+	// A module that exists in no proxy but the machine's own download cache.
+	home, environ := userHome(t, nil)
+	mods := filepath.Join(home, "go", "pkg", "mod", "cache", "download", "example.com", "only", "here", "@v")
+	put(t, filepath.Join(mods, "list"), "v1.0.0\n")
+	put(t, filepath.Join(mods, "v1.0.0.info"), `{"Version":"v1.0.0"}`)
+	put(t, filepath.Join(mods, "v1.0.0.mod"), "module example.com/only/here\n")
+	zipModule(t, filepath.Join(mods, "v1.0.0.zip"), "example.com/only/here@v1.0.0/", map[string]string{
+		"go.mod": "module example.com/only/here\n", "here.go": "package here\n\nconst Word = \"from the machine\"\n",
+	})
+	environ = append(environ, "PATH="+os.Getenv("PATH"), "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local")
+	box := open(t, Options{Isolation: Bubblewrap, Environ: environ}, func(s *sandbox.Spec) { s.Network = "none" })
+	tree := box.tree(t)
+	put(t, filepath.Join(tree, "go.mod"), "module m\n\ngo 1.21\n\nrequire example.com/only/here v1.0.0\n")
+	put(t, filepath.Join(tree, "m.go"), "package m\n\nimport _ \"example.com/only/here\"\n")
+	out, errs, status := run(t, box, sandbox.ExecRequest{Command: `go mod tidy && cat "$(go list -m -f '{{.Dir}}' example.com/only/here)/here.go"`})
+	if status != 0 || !strings.Contains(out, "from the machine") {
+		t.Fatalf("status %d: %s%s", status, out, errs)
+	}
+	// Everything that it wrote can be removed by whoever removes the session.
+	if err := os.RemoveAll(filepath.Dir(tree)); err != nil {
+		t.Error(err)
+	}
+}
+
+// tree is the sandbox's workspace on the host.
+func (s *running) tree(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(filepath.Dir(filepath.Dir(s.state.Socket)), "w")
+}
+
+func TestToolsAreTheSameInsideAsOutside(t *testing.T) {
+	for _, isolation := range isolations {
+		r := New(Options{Isolation: isolation})
+		for _, c := range r.Checks(testContext(t)) {
+			if c.Name == "" || c.Status == "fail" {
+				t.Errorf("%s: %+v", isolation, c)
+			}
+			for _, tool := range comparedTools {
+				if c.Name == tool.name && c.Status != "ok" {
+					t.Errorf("%s: %+v", isolation, c)
+				}
+			}
+		}
+	}
+}
+
+func TestDoctorSaysWhatDiffers(t *testing.T) {
+	for _, tt := range []struct {
+		name, outside, inside string
+		want                  sandbox.Check
+	}{
+		{"node", "v1", "v1", sandbox.Check{Name: "node", Status: "ok", Detail: "v1"}},
+		{"node", "", "", sandbox.Check{Name: "node", Status: "ok", Detail: "neither here nor in the sandbox"}},
+		{"git", "", "", sandbox.Check{Name: "git", Status: "fail", Detail: "neither here nor in the sandbox", Hint: "install git (2.38 or later)"}},
+		{"node", "", "v1", sandbox.Check{Name: "node", Status: "ok", Detail: "v1 in the sandbox, not here"}},
+		{"node", "v1", "", sandbox.Check{
+			Name: "node", Status: "warn", Detail: "v1 here, not in the sandbox",
+			Hint: "it is probably installed in a folder that sandboxes are not shown",
+		}},
+		{"node", "v1", "v2", sandbox.Check{
+			Name: "node", Status: "warn", Detail: "v2 in the sandbox, but v1 here",
+			Hint: "commands may behave differently; look at PATH in your shell's profile",
+		}},
+	} {
+		if diff := cmp.Diff(tt.want, compare(tt.name, tt.outside, tt.inside)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestDoctorNamesAMissingBubblewrapAndWhatFollows(t *testing.T) {
+	checks := New(Options{Environ: []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}}).Checks(testContext(t))
+	find := func(name string) sandbox.Check {
+		for _, c := range checks {
+			if c.Name == name {
+				return c
+			}
+		}
+		t.Fatalf("no check %q in %+v", name, checks)
+		return sandbox.Check{}
+	}
+	if c := find("bubblewrap"); c.Status != "warn" || c.Hint != installHint {
+		t.Errorf("got %+v", c)
+	}
+	if c := find("local isolation"); c.Status != "warn" || !strings.HasPrefix(c.Detail, "none: ") {
+		t.Errorf("got %+v", c)
+	}
+	if c := find("git"); c.Status != "fail" {
+		t.Errorf("got %+v", c)
+	}
+	if c := find("shell in the sandbox"); c.Status != "fail" || !strings.Contains(c.Detail, "neither bash nor sh") {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// zipModule writes a module's zip as "Module zip files" in go.dev/ref/mod says.
+func zipModule(t *testing.T, path, prefix string, files map[string]string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := zip.NewWriter(f)
+	for name, content := range files {
+		e, err := w.Create(prefix + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Write([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
