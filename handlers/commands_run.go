@@ -153,7 +153,7 @@ func (s *Server) runByTemplate(ref sessionRef, uri string, template func(runner)
 		return started{}, badParam("arguments[0].name", "%q is not a name of a test in this language", clip(sub.name, 80))
 	}
 	return s.startRun(ref, what+path.Base(file), file, func(sess *session.Session) (session.ExecOptions, error) {
-		where, err := fileInSandbox(sess.Info(), file)
+		where, err := fileInSandbox(sess.Info(), inRealFolder(file))
 		if err != nil {
 			return session.ExecOptions{}, err
 		}
@@ -170,6 +170,12 @@ func isIdentifier(name string) bool {
 		}
 	}
 	return name != ""
+}
+
+// inRealFolder follows the links of a file's folder, but not a link that the file itself
+// is: a link in the tree is run as such.
+func inRealFolder(file string) string {
+	return path.Join(resolved(path.Dir(file)), path.Base(file))
 }
 
 // fileInSandbox gives a host file's place: relative to the cwd where it lies below it,
@@ -239,7 +245,7 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 	}
 	if file != "" {
 		for _, info := range s.news.ready() {
-			if isBelow(file, info.Folder) {
+			if isBelow(inRealFolder(file), info.Folder) {
 				return m.Get(info.ID)
 			}
 		}

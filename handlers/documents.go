@@ -20,6 +20,7 @@ const (
 // document is one open buffer of a file: URI.
 type document struct {
 	path     string // absolute host path: the key, since one file has many URIs
+	real     string // path with its links followed
 	uri      string // as the client wrote it
 	language string
 	version  int32
@@ -43,6 +44,14 @@ func newDocuments(enc encoding) *documents {
 	return &documents{encoding: enc, byPath: map[string]*document{}}
 }
 
+// lostTextError says that a buffer's text is not known any more.
+type lostTextError struct{ path, why string }
+
+func (e *lostTextError) Error() string {
+	path, _ := showPath(e.path)
+	return "glue cannot follow the text of " + path + ": " + e.why + ". The file on disk is used instead."
+}
+
 // textChange is one entry of contentChanges. Without a range it is the whole text.
 type textChange struct {
 	Range *textRange `json:"range,omitzero"`
@@ -58,7 +67,7 @@ func (d *documents) open(uri, path, language string, version int32, text string,
 		d.bytes -= len(old.text)
 	}
 	doc := &document{
-		path: path, uri: strings.Clone(uri), language: strings.Clone(language), version: version,
+		path: path, real: resolved(path), uri: strings.Clone(uri), language: strings.Clone(language), version: version,
 		changed: onDisk == nil || !sameText([]byte(text), onDisk),
 	}
 	d.byPath[path] = doc
@@ -71,7 +80,7 @@ func (d *documents) setText(doc *document, text []byte) error {
 	doc.text, doc.starts, doc.shared = nil, nil, false
 	if len(text) > maxDocumentBytes || d.bytes+len(text) > maxDocumentsBytes {
 		doc.dropped = true
-		return fmt.Errorf("%s: the buffer of %d bytes is too large to follow; its file on disk is used", doc.path, len(text))
+		return &lostTextError{doc.path, fmt.Sprintf("its %d bytes are too many", len(text))}
 	}
 	doc.dropped = false
 	doc.text, doc.starts = text, lineStarts(text)
@@ -110,12 +119,12 @@ func (d *documents) apply(doc *document, c textChange) error {
 	start, end, err := c.Range.offsets(doc.text, doc.starts, d.encoding)
 	if err != nil {
 		d.drop(doc)
-		return fmt.Errorf("%s: %w", doc.path, err)
+		return &lostTextError{doc.path, err.Error()}
 	}
 	grow := len(c.Text) - (end - start)
 	if len(doc.text)+grow > maxDocumentBytes || d.bytes+grow > maxDocumentsBytes {
 		d.drop(doc)
-		return fmt.Errorf("%s: the buffer has become too large to follow; its file on disk is used", doc.path)
+		return &lostTextError{doc.path, "it has become too large"}
 	}
 	if doc.shared {
 		doc.text, doc.shared = bytes.Clone(doc.text), false
@@ -130,14 +139,18 @@ func (d *documents) drop(doc *document) {
 	doc.text, doc.starts, doc.shared, doc.dropped = nil, nil, false, true
 }
 
-// forget drops a document whose change could not be read, until its whole text comes.
-func (d *documents) forget(path string) {
+// forget drops a document whose change could not be read, until its whole text comes. It
+// reports whether there was a text to drop.
+func (d *documents) forget(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if doc := d.byPath[path]; doc != nil && !doc.dropped {
-		d.drop(doc)
-		doc.changed = true
+	doc := d.byPath[path]
+	if doc == nil || doc.dropped {
+		return false
 	}
+	d.drop(doc)
+	doc.changed = true
+	return true
 }
 
 // saved marks a document clean: the disk holds what the buffer holds.
@@ -201,13 +214,17 @@ func (d *documents) view(path string) (view, bool) {
 	}, true
 }
 
-// uriOf gives the client's own URI of an open file, or a new one: a client finds its
-// buffer only under the name that it knows.
+// uriOf gives the client's own URI of an open file, "" when it is not open.
 func (d *documents) uriOf(path string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if doc := d.byPath[path]; doc != nil {
 		return doc.uri
 	}
-	return fileURI(path)
+	for _, doc := range d.byPath {
+		if doc.real == path {
+			return doc.uri
+		}
+	}
+	return ""
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"go.lsp.dev/protocol"
 )
 
 type textDocumentIdentifier struct {
@@ -37,6 +39,10 @@ type didCloseParams struct {
 	TextDocument textDocumentIdentifier `json:"textDocument"`
 }
 
+func (*didOpenParams) carriesEditorText()   {}
+func (*didChangeParams) carriesEditorText() {}
+func (*didSaveParams) carriesEditorText()   {}
+
 // documentPath is the host path of a document, or false for one that is not a file here:
 // those have no place in the tree and are not followed.
 func documentPath(uri string) (string, bool, error) {
@@ -56,7 +62,16 @@ func (s *Server) didOpen(_ context.Context, p *didOpenParams) error {
 		return err
 	}
 	d := p.TextDocument
-	return s.peer.Load().docs.open(d.URI, path, d.LanguageID, d.Version, d.Text, readDisk(path, maxDocumentBytes))
+	return s.warned(s.peer.Load().docs.open(d.URI, path, d.LanguageID, d.Version, d.Text, readDisk(path, maxDocumentBytes)))
+}
+
+// warned shows the person that the server lost a buffer's text: what is unsaved in it
+// will not reach the sandbox.
+func (s *Server) warned(err error) error {
+	if lost, ok := errors.AsType[*lostTextError](err); ok {
+		s.say(protocol.MessageTypeWarning, lost.Error())
+	}
+	return err
 }
 
 // didChangeRaw applies changes. If they cannot be read, the text that is kept is wrong
@@ -70,10 +85,12 @@ func (s *Server) didChangeRaw(_ context.Context, raw json.RawMessage) error {
 		return errors.Join(decodeErr, err)
 	}
 	if decodeErr != nil {
-		docs.forget(path)
+		if docs.forget(path) {
+			return s.warned(&lostTextError{path, "a change that the editor sent cannot be read (" + decodeErr.Error() + ")"})
+		}
 		return fmt.Errorf("%s: %w", path, decodeErr)
 	}
-	return docs.change(path, p.TextDocument.Version, p.ContentChanges)
+	return s.warned(docs.change(path, p.TextDocument.Version, p.ContentChanges))
 }
 
 func (s *Server) didSave(_ context.Context, p *didSaveParams) error {

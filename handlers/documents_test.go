@@ -156,7 +156,7 @@ func TestX14_AChangeThatCannotBeReadNeverYieldsAWrongText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, _, uri, now := opened(t, "utf-16", "abc", "abc")
 			c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":2},"contentChanges":`+changes+`}`)
-			c.call("glue/doctor", `{}`)
+			c.await("window/showMessage", contains("cannot follow the text"))
 			docs, _ := (&editor{s: c.server}).Documents(testContext(t))
 			if len(docs) != 0 {
 				t.Fatalf("a text is still offered: %q", docs[0].Text)
@@ -167,6 +167,16 @@ func TestX14_AChangeThatCannotBeReadNeverYieldsAWrongText(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestF31_ALoneSurrogateIsReadAsItWouldBeSaved(t *testing.T) {
+	c, _, uri, now := opened(t, "utf-16", "abc", "abc")
+	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":2},"contentChanges":[{"range":{"start":{"line":0,"character":1},"end":{"line":0,"character":2}},"text":"\ud83d"},
+		{"range":{"start":{"line":0,"character":2},"end":{"line":0,"character":2}},"text":"x"}]}`)
+	if d := now(); string(d.Text) != "a\uFFFDxc" {
+		t.Errorf("the buffer is %q", d.Text)
+	}
+	c.refused("glue/exec", `{"command":"echo \ud83d"}`, -32602, "command")
 }
 
 func TestX14_TextNotificationsOutOfPlaceAreIgnored(t *testing.T) {

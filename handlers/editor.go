@@ -35,7 +35,7 @@ func (e *editor) ApplyEdit(ctx context.Context, label string, edit *workspace.Ed
 	if !p.client.applyEdit {
 		return false, "the editor cannot apply edits", nil
 	}
-	translated := toWorkspaceEdit(edit, p.client, p.docs.uriOf)
+	translated := toWorkspaceEdit(edit, p.client, p.uriOf)
 	if translated == nil {
 		return true, "", nil
 	}

@@ -191,9 +191,43 @@ func TestTheClientsOwnURIIsUsedForOpenFiles(t *testing.T) {
 	c.notify("textDocument/didOpen", `{"textDocument":{"uri":"file:///w/a%2Bb","languageId":"x","version":1,"text":"a"}}`)
 	c.call("glue/doctor", `{}`)
 	p := c.server.peer.Load()
-	got := toWorkspaceEdit(&workspace.Edit{Texts: []workspace.TextChange{{Path: "/w/a+b", Text: []byte("a"), Edits: []workspace.TextEdit{{End: 1}}}}}, p.client, p.docs.uriOf)
+	got := toWorkspaceEdit(&workspace.Edit{Texts: []workspace.TextChange{{Path: "/w/a+b", Text: []byte("a"), Edits: []workspace.TextEdit{{End: 1}}}}}, p.client, p.uriOf)
 	raw, err := protocol.Marshal(got)
 	if err != nil || !strings.Contains(string(raw), `"file:///w/a%2Bb"`) {
 		t.Errorf("%s %v", raw, err)
+	}
+}
+
+func TestAnEditorThatNeverAnswersIsNotWaitedForUnlessAPersonDecides(t *testing.T) {
+	bounds := make(chan time.Duration, 10)
+	expired := make(chan time.Time)
+	close(expired)
+	release := make(chan struct{})
+	_, e := applyTo(t, canApply, func(d time.Duration) <-chan time.Time {
+		if d != answerLimit {
+			return nil
+		}
+		bounds <- d
+		return expired
+	}, func(ctx context.Context) (any, error) {
+		select {
+		case <-release:
+			return map[string]any{"applied": true}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	applied, reason, err := e.ApplyEdit(testContext(t), "x", oneEdit(""))
+	if applied || !strings.Contains(reason, "did not answer") || err != nil {
+		t.Errorf("%v %q %v", applied, reason, err)
+	}
+	<-bounds
+	go func() { close(release) }()
+	applied, reason, err = e.ApplyEdit(testContext(t), "x", oneEdit("runs on build"))
+	if !applied || reason != "" || err != nil {
+		t.Errorf("%v %q %v", applied, reason, err)
+	}
+	if len(bounds) != 0 {
+		t.Error("a person has to decide within a time")
 	}
 }

@@ -97,7 +97,7 @@ func toWireError(ctx context.Context, operation string, err error) error {
 func describe(err error) failure {
 	var f failure
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		switch x := e.(type) {
+		switch x := e.(type) { //nolint:errorlint // every link of the chain is looked at by itself
 		case *session.Error:
 			f.fill(x.Kind, x.Op, x.Path, x.Session, x.Hint)
 			f.Checkpoint = max(f.Checkpoint, x.Checkpoint)

@@ -140,6 +140,7 @@ func (s *Server) exec(ctx context.Context, p *execParams) (execResult, error) {
 	if p.Stream {
 		out = s.newOutput(ctx, sess.ID(), o.ID, p.WindowBytes)
 		defer s.flows.remove(out)
+		out.ready = make(chan struct{})
 		o.Sink = out.sink
 	}
 	ex, err := sess.Start(ctx, o)
@@ -149,6 +150,7 @@ func (s *Server) exec(ctx context.Context, p *execParams) (execResult, error) {
 	if out != nil {
 		name := ex.LogFile()
 		out.logFile.Store(&name)
+		close(out.ready)
 	}
 	outcome, err := ex.Wait(ctx)
 	if ctx.Err() != nil {

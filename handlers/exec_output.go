@@ -56,6 +56,9 @@ type output struct {
 	execID  string
 	window  int64 // 0: the client does not acknowledge
 	logFile atomic.Pointer[string]
+	// ready, when not nil, holds output back until the command can be found by its id: a
+	// client may answer the first line at once.
+	ready chan struct{}
 
 	// Only the one goroutine that delivers uses these.
 	streams [2]outputStream
@@ -91,6 +94,13 @@ func (s *Server) newOutput(ctx context.Context, sessionID, execID string, window
 
 // sink is a sandbox.Sink. An error ends the delivery, not the command.
 func (o *output) sink(st sandbox.Stream, offset int64, p []byte) error {
+	if o.ready != nil {
+		select {
+		case <-o.ready:
+		case <-o.ctx.Done():
+			return o.ctx.Err()
+		}
+	}
 	w := &o.streams[0]
 	if st == sandbox.Stderr {
 		w = &o.streams[1]

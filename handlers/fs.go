@@ -204,6 +204,7 @@ type readFileParams struct {
 	Offset   int64  `json:"offset,omitzero" doc:"in bytes; default 0"`
 	Length   *int64 `json:"length,omitzero" doc:"in bytes; default to the end"`
 	Encoding string `json:"encoding,omitzero" doc:"base64 asks for base64 in any case; default utf-8 where the bytes are valid"`
+	longRunning
 }
 
 func (p *readFileParams) check() error {
@@ -231,6 +232,8 @@ func (s *Server) fsReadFile(ctx context.Context, p *readFileParams) (readFileRes
 	if err != nil {
 		return readFileResult{}, err
 	}
+	report := s.withToken(p.WorkDoneToken, "Reading a file")
+	defer report.end("")
 	length := int64(-1)
 	if p.Length != nil {
 		length = *p.Length
@@ -262,6 +265,7 @@ type writeFileParams struct {
 	Mode      *uint32 `json:"mode,omitzero" doc:"permission bits; default the replaced file's, else 420 (rw-r--r--)"`
 	Create    *bool   `json:"create,omitzero" doc:"default true: may make the file"`
 	Overwrite *bool   `json:"overwrite,omitzero" doc:"default true: may replace the file"`
+	longRunning
 }
 
 type writeFileResult struct {
@@ -284,6 +288,8 @@ func (s *Server) fsWriteFile(ctx context.Context, p *writeFileParams) (writeFile
 	if err != nil {
 		return writeFileResult{}, err
 	}
+	report := s.withToken(p.WorkDoneToken, "Writing a file")
+	defer report.end("")
 	size, err := files.WriteFile(ctx, path, bytes.NewReader(data), opts)
 	return writeFileResult{Size: size}, err
 }
@@ -307,6 +313,7 @@ type deleteParams struct {
 	fileParams
 	Recursive bool `json:"recursive,omitzero" doc:"default false"`
 	Force     bool `json:"force,omitzero" doc:"default false: a missing path is an error"`
+	longRunning
 }
 
 func (s *Server) fsDelete(ctx context.Context, p *deleteParams) (empty, error) {
@@ -314,6 +321,8 @@ func (s *Server) fsDelete(ctx context.Context, p *deleteParams) (empty, error) {
 	if err != nil {
 		return empty{}, err
 	}
+	report := s.withToken(p.WorkDoneToken, "Deleting")
+	defer report.end("")
 	return empty{}, files.Remove(ctx, path, p.Recursive, p.Force)
 }
 
@@ -322,6 +331,7 @@ type moveParams struct {
 	To        string `json:"to" or:"toBytes"`
 	ToBytes   string `json:"toBytes,omitzero"`
 	Overwrite bool   `json:"overwrite,omitzero" doc:"default false"`
+	longRunning
 }
 
 func (s *Server) fsRename(ctx context.Context, p *moveParams) (empty, error) {
@@ -345,5 +355,7 @@ func (s *Server) move(p *moveParams, do func(f sandbox.Files, from, to string) e
 	if err != nil {
 		return empty{}, err
 	}
+	report := s.withToken(p.WorkDoneToken, "Moving files")
+	defer report.end("")
 	return empty{}, do(files, sandboxPath(cwd, from), sandboxPath(cwd, to))
 }

@@ -47,7 +47,11 @@ func (s *Server) initialize(_ context.Context, p *initializeParams) (*protocol.I
 		return nil, wire.Errorf(wire.InvalidRequest, "initialize was sent before; it may be sent once")
 	}
 	c := newClient(p.Capabilities, p.ClientInfo)
-	s.peer.Store(&peer{client: c, docs: newDocuments(c.encoding), folders: s.rootFolders(p)})
+	peer := &peer{client: c, docs: newDocuments(c.encoding)}
+	for _, dir := range s.rootFolders(p) {
+		peer.addFolder(dir)
+	}
+	s.peer.Store(peer)
 	s.trace.Store(p.Trace == "messages" || p.Trace == "verbose")
 	s.readInitialSettings(p.InitializationOptions)
 	if p.ProcessID != nil {
@@ -145,55 +149,4 @@ type setTraceParams struct {
 func (s *Server) setTrace(_ context.Context, p *setTraceParams) error {
 	s.trace.Store(p.Value == "messages" || p.Value == "verbose")
 	return nil
-}
-
-type didChangeFoldersParams struct {
-	Event struct {
-		Added   []workspaceFolder `json:"added,omitzero"`
-		Removed []workspaceFolder `json:"removed,omitzero"`
-	} `json:"event"`
-}
-
-func (s *Server) didChangeFolders(_ context.Context, p *didChangeFoldersParams) error {
-	peer := s.peer.Load()
-	peer.mu.Lock()
-	defer peer.mu.Unlock()
-	for _, f := range p.Event.Removed {
-		if dir, err := hostPath(f.URI); err == nil {
-			peer.folders = slices.DeleteFunc(peer.folders, func(have string) bool { return have == dir })
-		}
-	}
-	for _, f := range p.Event.Added {
-		if dir, err := hostPath(f.URI); err == nil && !slices.Contains(peer.folders, dir) {
-			peer.folders = append(peer.folders, dir)
-		}
-	}
-	return nil
-}
-
-// folderFor picks the workspace folder of a file: the deepest that holds it. With no
-// file it is the first folder; ok is false when there is none.
-func (p *peer) folderFor(file string) (folder string, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if file == "" {
-		if len(p.folders) == 0 {
-			return "", false
-		}
-		return p.folders[0], true
-	}
-	for _, f := range p.folders {
-		if isBelow(file, f) && len(f) > len(folder) {
-			folder = f
-		}
-	}
-	return folder, folder != ""
-}
-
-// isBelow reports whether a path is a folder or lies in it. Both are absolute and clean.
-func isBelow(file, folder string) bool {
-	if folder == "/" || file == folder {
-		return true
-	}
-	return len(file) > len(folder) && file[len(folder)] == '/' && file[:len(folder)] == folder
 }

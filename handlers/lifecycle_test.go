@@ -193,6 +193,10 @@ func TestWrongSettingIsShownAndKeepsSessionsFromOpening(t *testing.T) {
 	if doctor.OK || doctor.Checks[0].Status != "fail" {
 		t.Errorf("doctor says %+v", doctor)
 	}
+	c.notify("workspace/didChangeConfiguration", `{"settings":{}}`)
+	if doctor := into[doctorResult](t, c.call("glue/doctor", `{}`)); doctor.OK {
+		t.Error("empty settings took the wrong one back")
+	}
 	c.notify("workspace/didChangeConfiguration", `{"settings":{"glue":{"user":{"runtime":"local"},"trusted":true}}}`)
 	if doctor := into[doctorResult](t, c.call("glue/doctor", `{}`)); !doctor.OK {
 		t.Errorf("after the correction doctor says %+v", doctor)
@@ -209,12 +213,12 @@ func TestX1_SettingsThatAreNotKeptApartCountAsTheWorkspaces(t *testing.T) {
 		},
 		`{"other":1}`: {}, `null`: {}, `[1]`: {}, `{"glue":null}`: {},
 	} {
-		got, err := readEditorSettings([]byte(raw))
+		got, _, err := readEditorSettings([]byte(raw))
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v %s", raw, err, diff)
 		}
 	}
-	if _, err := readEditorSettings([]byte(`{"glue":{"trusted":"yes"}}`)); err == nil || !strings.Contains(err.Error(), "trusted") {
+	if _, _, err := readEditorSettings([]byte(`{"glue":{"trusted":"yes"}}`)); err == nil || !strings.Contains(err.Error(), "trusted") {
 		t.Errorf("a wrong type is %v, want an error that names trusted", err)
 	}
 }

@@ -114,7 +114,7 @@ func (s *Server) announce(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if err := s.conn.Notify(ctx, methodSessionChanged, &sessionChangedParams{Session: toSessionInfo(info)}); err != nil {
+		if err := s.conn.Notify(ctx, methodSessionChanged, &sessionChangedParams{Session: toSessionInfo(info, s.peer.Load().uriOf)}); err != nil {
 			return
 		}
 	}

@@ -77,7 +77,7 @@ func TestSessionInfoOnTheWire(t *testing.T) {
 	got := toSessionInfo(session.Info{
 		ID: "s1", Folder: "/a b", Base: session.BaseInfo{Skipped: []session.Skipped{{Path: "gr\xFC", Reason: "secret"}}},
 		Execs: []session.ExecInfo{{ExecID: "x", Command: "echo \xFC"}},
-	})
+	}, fileURI)
 	if got.WorkspaceFolder != "file:///a%20b" || got.ExpiresAt != "" || got.Lost != nil {
 		t.Errorf("%+v", got)
 	}

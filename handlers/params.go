@@ -35,6 +35,11 @@ func badParam(field, format string, args ...any) *paramError {
 // checker is a params type with rules beyond its fields' types.
 type checker interface{ check() error }
 
+// editorText is a params type that carries a buffer's text. A lone surrogate, which some
+// editors' strings can hold and no file, is then read as U+FFFD, as it would be saved;
+// everywhere else it is an error, since it would change what was meant.
+type editorText interface{ carriesEditorText() }
+
 // decodeParams reads a request's params. Names are exact, members that are not known are
 // ignored, a field without omitzero in its tag is required, and null stands for a member
 // that is left out. Every error is a *paramError.
@@ -45,10 +50,11 @@ func decodeParams(raw []byte, into any) error {
 	if raw[0] != '{' {
 		return badParam("", "params must be an object, found %s", kindName(jsontext.Value(raw).Kind()))
 	}
-	if err := json.Unmarshal(raw, into, jsontext.AllowDuplicateNames(true)); err != nil {
+	_, text := into.(editorText)
+	if err := json.Unmarshal(raw, into, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(text)); err != nil {
 		return fromDecodeError(err)
 	}
-	if err := checkRequired(jsontext.Value(raw), reflect.TypeOf(into).Elem(), ""); err != nil {
+	if err := checkRequired(raw, reflect.TypeOf(into).Elem(), ""); err != nil {
 		return err
 	}
 	if c, ok := into.(checker); ok {
@@ -166,7 +172,7 @@ func joinField(parent, name string) string {
 }
 
 func eachMember(raw jsontext.Value, f func(name string, v jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := dec.ReadToken(); err != nil {
 		return fromDecodeError(err)
 	}
@@ -188,7 +194,7 @@ func eachMember(raw jsontext.Value, f func(name string, v jsontext.Value) error)
 }
 
 func eachElement(raw jsontext.Value, f func(i int, v jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := dec.ReadToken(); err != nil {
 		return fromDecodeError(err)
 	}

@@ -47,7 +47,7 @@ func TestProgressUnderTheRequestsToken(t *testing.T) {
 	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), any(c.values("t1"))); diff != "" {
 		t.Error(diff)
 	}
-	var nobody *progress = c.server.withToken(nil, "x")
+	nobody := c.server.withToken(nil, "x")
 	nobody.report("x", 1)
 	nobody.end("x")
 	if c.server.withToken([]byte(`{"a":1}`), "x") != nil {

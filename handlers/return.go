@@ -147,7 +147,7 @@ func (s *Server) toReturn(r *session.Return) returnResult {
 	}
 	if r.Edit != nil {
 		p := s.peer.Load()
-		out.Edit = toWorkspaceEdit(r.Edit, p.client, p.docs.uriOf)
+		out.Edit = toWorkspaceEdit(r.Edit, p.client, p.uriOf)
 	}
 	if u := r.Unavailable; u != nil {
 		out.Unavailable = &unavailable{Reason: u.Reason, Message: withoutCredentials(u.Message)}

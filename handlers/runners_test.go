@@ -20,11 +20,7 @@ func words(t interface {
 }, command string,
 ) []string {
 	t.Helper()
-	out, err := exec.Command("sh", "-c", `for w in "$@"; do printf '%s\0' "$w"; done`, "sh").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err = exec.Command("sh", "-c", `p() { for w in "$@"; do printf '%s\0' "$w"; done; }; p `+command).CombinedOutput()
+	out, err := exec.Command("sh", "-c", `p() { for w in "$@"; do printf '%s\0' "$w"; done; }; p `+command).CombinedOutput()
 	if err != nil {
 		t.Fatal(err, string(out))
 	}

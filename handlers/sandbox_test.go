@@ -36,7 +36,16 @@ func withSandbox(t testing.TB, capabilities string, files map[string]string) (*t
 		},
 	})
 	c.initialize(`{"capabilities":` + capabilities + `,"workspaceFolders":[{"uri":"` + fileURI(folder) + `","name":"w"}]}`)
-	t.Cleanup(func() { c.call("shutdown", `null`) })
+	t.Cleanup(func() {
+		// Closed one by one first: shutdown itself waits for less than a second, and what
+		// is not over by then would still write into the test's folder.
+		for _, info := range into[listResult](t, c.call("glue/session/list", `{}`)).Sessions {
+			if info.State == session.Ready {
+				c.call("glue/session/close", `{"session":"`+info.ID+`","return":false}`)
+			}
+		}
+		c.call("shutdown", `null`)
+	})
 	return c, folder
 }
 

@@ -82,15 +82,6 @@ type Server struct {
 	stall    time.Duration
 }
 
-// peer is what initialize told about the client. It does not change, but for its folders.
-type peer struct {
-	client client
-	docs   *documents
-
-	mu      sync.Mutex
-	folders []string // absolute host paths, in the client's order
-}
-
 // The phases of a connection: LSP 3.18, "Server lifecycle".
 const (
 	uninitialized int32 = iota
@@ -139,7 +130,8 @@ func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) int {
 	clean := s.phase.Load() == shutDown
 	s.stop()
 	s.watches.stopAll()
-	if !clean && s.phase.Swap(shutDown) >= initializing {
+	if s.phase.Swap(shutDown) >= initializing {
+		// After shutdown this only waits for what that could not finish in its second.
 		s.endSessions(orphanGrace)
 	}
 	s.waitForTasks()

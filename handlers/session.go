@@ -82,7 +82,7 @@ func (s *Server) openSession(ctx context.Context, p *openParams, report *progres
 	if err != nil {
 		return sessionInfo{}, err
 	}
-	return toSessionInfo(sess.Info()), nil
+	return toSessionInfo(sess.Info(), s.peer.Load().uriOf), nil
 }
 
 // openOptions are what the settings say about a session on a folder.
@@ -120,7 +120,7 @@ func (s *Server) sessionList(ctx context.Context, _ *empty) (listResult, error) 
 	}
 	out := listResult{Sessions: make([]sessionInfo, len(infos))}
 	for i, info := range infos {
-		out.Sessions[i] = toSessionInfo(info)
+		out.Sessions[i] = toSessionInfo(info, s.peer.Load().uriOf)
 	}
 	return out, nil
 }
@@ -150,7 +150,7 @@ func (s *Server) sessionStatus(ctx context.Context, p *statusParams) (sessionInf
 	if err != nil {
 		return sessionInfo{}, err
 	}
-	return toSessionInfo(sess.Info()), nil
+	return toSessionInfo(sess.Info(), s.peer.Load().uriOf), nil
 }
 
 type syncParams struct {

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -55,4 +57,33 @@ func TestBothSidesOfAChangeCanBeRead(t *testing.T) {
 	}
 	c.refused("workspace/textDocumentContent", `{"uri":"`+contentURI("base", info.ID, "new.txt")+`"}`, wire.RequestFailed, "")
 	c.refused("workspace/textDocumentContent", `{"uri":"glue-base:/nosuch/a"}`, wire.RequestFailed, "nosuch")
+}
+
+// TestU7_AWorkspaceBehindALinkKeepsTheClientsNames: sessions work on the path without
+// links, while the client knows its buffers only under its own.
+func TestU7_AWorkspaceBehindALinkKeepsTheClientsNames(t *testing.T) {
+	c, _, _ := opensSession(t, nil)
+	real, link := t.TempDir(), filepath.Join(t.TempDir(), "li nk")
+	if err := os.WriteFile(filepath.Join(real, "a.txt"), []byte("one\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	c.notify("workspace/didChangeWorkspaceFolders", `{"event":{"added":[{"uri":"`+fileURI(link)+`","name":"l"}],"removed":[]}}`)
+	uri := "file://" + strings.ReplaceAll(filepath.Join(link, "a.txt"), " ", "%20")
+	c.notify("textDocument/didOpen", `{"textDocument":{"uri":"`+uri+`","languageId":"plaintext","version":1,"text":"one\n"}}`)
+	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":2},"contentChanges":[{"text":"unsaved\n"}]}`)
+	info := into[sessionInfo](t, c.call("glue/session/open", `{"workspaceFolder":"`+fileURI(link)+`"}`))
+	if info.WorkspaceFolder != fileURI(link) || info.Base.Unsaved != 1 {
+		t.Errorf("the session is on %s with %d unsaved", info.WorkspaceFolder, info.Base.Unsaved)
+	}
+	id := `"session":"` + info.ID + `"`
+	c.call("glue/exec", `{`+id+`,"command":"cat a.txt > b.txt; echo more >> a.txt"}`)
+	edit := string(c.call("glue/session/return", `{`+id+`,"apply":false}`))
+	if !strings.Contains(edit, `"`+uri+`"`) || !strings.Contains(edit, `"`+fileURI(filepath.Join(link, "b.txt"))+`"`) {
+		t.Errorf("the edit names other files than the client's: %s", edit)
+	}
+	c.call("workspace/executeCommand", `{"command":"glue.runFile","arguments":[{"uri":"`+fileURI(filepath.Join(link, "none.sh"))+`"}]}`)
+	c.await("window/showMessage", contains("ended with status 127"))
 }

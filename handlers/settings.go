@@ -25,37 +25,37 @@ type didChangeConfigurationParams struct {
 }
 
 // readEditorSettings finds the settings in {glue: {user, workspace, trusted}}. Settings
-// that are not kept apart count as the workspace's, untrusted.
-func readEditorSettings(raw jsontext.Value) (editorSettings, error) {
+// that are not kept apart count as the workspace's, untrusted. given is false where there
+// are none, as in the empty settings that some clients send on starting.
+func readEditorSettings(raw jsontext.Value) (e editorSettings, given bool, err error) {
 	var outer struct {
 		Glue jsontext.Value `json:"glue"`
 	}
 	if raw.Kind() != '{' {
-		return editorSettings{}, nil
+		return e, false, nil
 	}
 	if err := json.Unmarshal(raw, &outer, jsontext.AllowDuplicateNames(true)); err != nil || outer.Glue == nil || outer.Glue.Kind() == 'n' {
-		return editorSettings{}, err
+		return e, false, err
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(outer.Glue, &members, jsontext.AllowDuplicateNames(true)); err != nil {
-		return editorSettings{}, badParam("glue", "expected an object, found %s", kindName(outer.Glue.Kind()))
+		return e, false, badParam("glue", "expected an object, found %s", kindName(outer.Glue.Kind()))
 	}
 	_, user := members["user"]
 	_, workspace := members["workspace"]
 	_, trusted := members["trusted"]
-	var out editorSettings
 	if !user && !workspace && !trusted {
-		err := json.Unmarshal(outer.Glue, &out.Workspace, jsontext.AllowDuplicateNames(true))
-		return out, err
+		err := json.Unmarshal(outer.Glue, &e.Workspace, jsontext.AllowDuplicateNames(true))
+		return e, true, err
 	}
-	if err := json.Unmarshal(outer.Glue, &out, jsontext.AllowDuplicateNames(true)); err != nil {
-		return editorSettings{}, fromDecodeError(err)
+	if err := json.Unmarshal(outer.Glue, &e, jsontext.AllowDuplicateNames(true)); err != nil {
+		return editorSettings{}, false, fromDecodeError(err)
 	}
-	return out, nil
+	return e, true, nil
 }
 
 func (s *Server) readInitialSettings(raw jsontext.Value) {
-	e, err := readEditorSettings(raw)
+	e, _, err := readEditorSettings(raw)
 	s.settingsMu.Lock()
 	defer s.settingsMu.Unlock()
 	s.sources = config.Sources{Home: s.o.Home, Environ: s.o.Environ, User: e.User, Workspace: e.Workspace, Trusted: e.Trusted}
@@ -108,9 +108,9 @@ func (s *Server) usableSettings() (*config.Settings, error) {
 }
 
 func (s *Server) didChangeConfiguration(_ context.Context, p *didChangeConfigurationParams) error {
-	e, err := readEditorSettings(p.Settings)
+	e, given, err := readEditorSettings(p.Settings)
 	s.settingsMu.Lock()
-	if err == nil && p.Settings.Kind() == '{' {
+	if given {
 		s.sources.User, s.sources.Workspace, s.sources.Trusted = e.User, e.Workspace, e.Trusted
 	}
 	s.loadSettings(err)

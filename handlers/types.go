@@ -139,9 +139,10 @@ func rfc3339(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-func toSessionInfo(i session.Info) sessionInfo {
+// toSessionInfo puts a session into the words of the contract; uriOf names its folder.
+func toSessionInfo(i session.Info, uriOf func(path string) string) sessionInfo {
 	out := sessionInfo{
-		ID: i.ID, Runtime: i.Runtime, State: i.State, WorkspaceFolder: fileURI(i.Folder),
+		ID: i.ID, Runtime: i.Runtime, State: i.State, WorkspaceFolder: uriOf(i.Folder),
 		Root: i.Root, Cwd: i.Cwd, SandboxID: i.SandboxID, Isolation: i.Isolation,
 		Gaps: i.Gaps, Transport: i.Transport,
 		Base: baseInfo{

@@ -131,7 +131,7 @@ func (m *Manager) Forget(ctx context.Context, id string) error {
 	}
 	defer release()
 	m.mu.Lock()
-	delete(m.ended, id)
+	delete(m.known, id)
 	m.mu.Unlock()
 	if err := removeTree(s.dir); err != nil {
 		return &Error{Kind: "permissionDenied", Op: "delete the session", Session: id, Path: s.dir, Message: err.Error(), Err: err}

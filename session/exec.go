@@ -81,9 +81,6 @@ func (s *Session) Start(ctx context.Context, o ExecOptions) (*Exec, error) {
 		s.unregister(e)
 		return nil, err
 	}
-	s.m.mu.Lock()
-	e.started = true
-	s.m.mu.Unlock()
 	s.m.announce(s)
 	return e, nil
 }
@@ -103,6 +100,10 @@ func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o Ex
 	}
 	e.proc, e.startedAt = proc, s.m.o.Now()
 	e.log = newOutputLog(filepath.Join(s.dir, "exec", logName(e.ID)))
+	// Before its first output: whoever reads that may answer by the command's id.
+	s.m.mu.Lock()
+	e.started = true
+	s.m.mu.Unlock()
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()

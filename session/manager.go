@@ -63,8 +63,13 @@ type Manager struct {
 
 	mu    sync.Mutex
 	open  map[string]*Session
-	ended map[string]*Session // loaded from disk on demand
+	known map[string]*Session // ended ones, loaded from disk on demand
 	execs map[string]*Exec    // ids are unique per manager
+
+	closing bool // no session is opened any more
+	ending  sync.Once
+	ended   chan struct{} // closed when Shutdown's work is done
+	endErr  error
 }
 
 // NewManager makes the state folders (mode 0700). It starts nothing.
@@ -93,7 +98,7 @@ func NewManager(o Options) (*Manager, error) {
 			}
 		}
 	}
-	m := &Manager{o: o, open: map[string]*Session{}, ended: map[string]*Session{}, execs: map[string]*Exec{}}
+	m := &Manager{o: o, open: map[string]*Session{}, known: map[string]*Session{}, execs: map[string]*Exec{}}
 	m.git = sync.OnceValues(func() (*git.Git, error) { return git.Find(context.Background()) })
 	return m, nil
 }
@@ -151,7 +156,7 @@ func (m *Manager) Find(ctx context.Context, id string) (*Session, error) {
 		return s, err
 	}
 	m.mu.Lock()
-	s = m.ended[id]
+	s = m.known[id]
 	m.mu.Unlock()
 	if s != nil {
 		return s, nil
@@ -183,7 +188,7 @@ func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
 		return nil, err
 	}
 	m.mu.Lock()
-	m.ended[id] = s
+	m.known[id] = s
 	m.mu.Unlock()
 	return s, nil
 }
@@ -269,15 +274,41 @@ func (m *Manager) Exec(execID string) (*Session, *Exec, error) {
 	return e.s, e, nil
 }
 
-// Shutdown ends every session: a last checkpoint, the sandbox closed, the changes
-// kept on disk. ctx bounds it.
+// Shutdown ends every session: running commands are ended, a last checkpoint is taken,
+// the sandbox is closed and the changes stay on disk. ctx bounds the waiting, not the
+// ending, which goes on for as long as this process does; a later call waits for it
+// again.
 func (m *Manager) Shutdown(ctx context.Context) error {
+	m.ending.Do(func() {
+		m.ended = make(chan struct{})
+		go func() {
+			defer close(m.ended)
+			m.endErr = m.closeAll()
+		}()
+	})
+	select {
+	case <-m.ended:
+		return m.endErr
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *Manager) closeAll() error {
+	m.mu.Lock()
+	m.closing = true
+	m.mu.Unlock()
+	// An opening that is under way finds out when it is done; see Open.
+	m.opening.Lock()
+	defer m.opening.Unlock()
 	m.mu.Lock()
 	var all []*Session
 	for _, s := range m.open {
 		all = append(all, s)
 	}
 	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, s := range all {

@@ -67,6 +67,12 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	// second of two folders waits for less than a second.
 	m.opening.Lock()
 	defer m.opening.Unlock()
+	m.mu.Lock()
+	closing := m.closing
+	m.mu.Unlock()
+	if closing {
+		return nil, shuttingDown()
+	}
 	folder, err := filepath.EvalSymlinks(o.Folder)
 	if err != nil {
 		return nil, &Error{
@@ -84,9 +90,17 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	}
 	m.mu.Lock()
 	m.open[s.ID()] = s
+	closing = m.closing
 	m.mu.Unlock()
+	if closing {
+		return nil, shuttingDown() // Shutdown, which waits for this, closes it
+	}
 	m.announce(s)
 	return s, nil
+}
+
+func shuttingDown() error {
+	return &Error{Kind: "unavailable", Op: "open a session", Message: "the server is shutting down"}
 }
 
 func (m *Manager) runtimes() []string {
