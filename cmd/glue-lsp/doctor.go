@@ -66,7 +66,7 @@ func examine(ctx context.Context, runtime string) ([]sandbox.Check, error) {
 	src := config.Sources{Home: home, Environ: os.Environ(), Trusted: true}
 	settings, warnings, err := config.Load(src)
 	if err != nil {
-		return []sandbox.Check{{Name: "settings", Status: "fail", Detail: err.Error(), Hint: "correct it there, or remove it for the default"}}, nil
+		return []sandbox.Check{{Name: "settings", Status: "fail", Detail: err.Error(), Hint: "correct it there, or remove it for the default"}}, nil //nolint:nilerr // it is a finding
 	}
 	checks := []sandbox.Check{settingsCheck(src, warnings)}
 	m, err := newManager(home, settings, session.Options{})

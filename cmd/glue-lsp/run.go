@@ -296,8 +296,13 @@ func offer(ctx context.Context, a *app, s *session.Session, apply string, keep, 
 }
 
 func closeAndForget(ctx context.Context, a *app, s *session.Session) error {
-	if _, err := s.Close(ctx, nil, nil); err != nil {
+	ret, err := s.Close(ctx, nil, nil)
+	if err != nil {
 		return err
+	}
+	if ret.Unavailable != nil {
+		fmt.Fprintf(os.Stderr, "%s\nWhat is left of it is kept as session %s.\n", printable(ret.Unavailable.Message), s.ID())
+		return nil
 	}
 	if info := s.Info(); info.Checkpoint.ChangedFiles > 0 {
 		fmt.Fprintf(os.Stderr, "Kept as session %s: %d files changed at the end.\n", s.ID(), info.Checkpoint.ChangedFiles)

@@ -233,9 +233,7 @@ func confirm(yes bool, question string) (bool, error) {
 	}
 	fmt.Fprintf(os.Stderr, "%s [y/N] ", question)
 	var answer string
-	if _, err := fmt.Fscanln(os.Stdin, &answer); err != nil {
-		return false, nil // an empty line is a no
-	}
+	_, _ = fmt.Fscanln(os.Stdin, &answer) // an empty line is an error, and a no
 	return answer == "y" || answer == "Y" || answer == "yes", nil
 }
 

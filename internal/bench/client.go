@@ -89,8 +89,7 @@ func (c *client) stop() error {
 	}
 	waitErr := c.cmd.Wait()
 	_ = c.conn.Close()
-	<-c.done
-	return errors.Join(err, waitErr)
+	return errors.Join(err, waitErr, <-c.done)
 }
 
 // resident gives the process's resident memory in MiB.

@@ -25,7 +25,6 @@ type row struct {
 	base  time.Duration
 	here  time.Duration
 	goal  string
-	note  string
 	text  string // instead of durations
 }
 

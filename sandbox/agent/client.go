@@ -299,7 +299,7 @@ type streamCloser struct {
 func (s streamCloser) Close() error {
 	if s.ctx.Err() != nil {
 		go s.st.Close()
-		return nil
+		return nil //nolint:nilerr // the context only chooses how to close
 	}
 	return s.st.Close()
 }

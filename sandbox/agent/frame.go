@@ -114,12 +114,6 @@ func (f *frames) write(typ byte, head, body []byte) error {
 // gatherLimit is how much gathered output is sent without being asked to.
 const gatherLimit = 128 << 10
 
-func (f *frames) flush() error {
-	f.sendMu.Lock()
-	defer f.sendMu.Unlock()
-	return f.flushLocked()
-}
-
 func (f *frames) flushLocked() error {
 	if len(f.out) == 0 {
 		return nil

@@ -190,7 +190,7 @@ func greetingError(ctx context.Context, err error, timeout time.Duration) error 
 	switch {
 	case errors.As(err, &version):
 		e.Hint = "end the session and open a new one, so that both sides come from the same glue-lsp"
-	case context.Cause(ctx) == context.Canceled:
+	case errors.Is(context.Cause(ctx), context.Canceled):
 		return context.Canceled
 	case ctx.Err() != nil:
 		e.Message = fmt.Sprintf("the sandbox's agent did not answer within %s", timeout)

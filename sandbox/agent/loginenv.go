@@ -59,7 +59,8 @@ func askLoginShell(ctx context.Context, cfg config) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	search := envValue(cfg.env, "PATH")
-	shell, args := "", []string(nil)
+	var shell string
+	var args []string
 	if p, err := lookProgram("bash", search, cfg.root); err == nil {
 		shell, args = p, []string{"-lc"}
 	} else if p, err := lookProgram("sh", search, cfg.root); err == nil {
@@ -166,6 +167,3 @@ func mergeLogin(plain, login []string) []string {
 	}
 	return mergeEnv(out, "PATH="+strings.Join(dirs, string(filepath.ListSeparator)))
 }
-
-// toolEnv is the environment for programs that the agent itself runs.
-func (d *daemon) toolEnv(ctx context.Context) ([]string, error) { return d.execs.login.get(ctx) }

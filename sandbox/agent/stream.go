@@ -98,11 +98,8 @@ func (s *stream) Write(p []byte) (int, error) {
 	return sent, nil
 }
 
-// gather lets small frames wait for company until flush or end.
+// gather lets small frames wait for company until the end.
 func (s *stream) gather() { s.f.sendMu.Lock(); s.f.gather = true; s.f.sendMu.Unlock() }
-
-// flush sends what was gathered.
-func (s *stream) flush() error { return s.fail(s.f.flush()) }
 
 // end closes the writing direction: cleanly, or with the operation's error.
 func (s *stream) end(failure error) error { return s.finish(nil, failure) }

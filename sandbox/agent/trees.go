@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 
 	"glue-lsp/internal/tree"
 )
@@ -64,9 +66,27 @@ type ledger struct {
 // maxPast is how many names are kept: a call that comes that late has long failed.
 const maxPast = 64
 
-// superseded reports a name that its client gave up.
+// superseded reports a name that its client gave up. A client counts its names, so
+// that also one is recognised that reaches the agent only after its successor.
 func (l *ledger) superseded(view string) bool {
-	return view != l.view && slices.Contains(l.past, view)
+	if view == l.view {
+		return false
+	}
+	client, n, ok := cutView(view)
+	now, current, okNow := cutView(l.view)
+	return ok && okNow && client == now && n < current || slices.Contains(l.past, view)
+}
+
+// viewName is a client's n-th name, see treesClient; cutView takes it apart.
+func viewName(client string, n int) string { return client + "." + strconv.Itoa(n) }
+
+func cutView(view string) (client string, n int, ok bool) {
+	client, count, ok := strings.Cut(view, ".")
+	if !ok {
+		return "", 0, false
+	}
+	n, err := strconv.Atoi(count)
+	return client, n, err == nil
 }
 
 // adopt takes over what the host says it knows.

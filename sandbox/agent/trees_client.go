@@ -18,27 +18,32 @@ var _ sandbox.Trees = (*Client)(nil)
 // a new name, which the agent does not know: then a capture asks for the host's own
 // list, and a write that comes late is not taken for one that the host knows of.
 type treesClient struct {
-	mu   sync.Mutex
-	name string
-	used bool // the agent was told of something
+	mu     sync.Mutex
+	client string
+	n      int  // how many names were given up
+	used   bool // the agent was told of something
 }
 
 // view gives the name, and whether nothing happened under it yet.
 func (v *treesClient) view() (name string, fresh bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.name == "" {
-		v.name = newID()
+	return v.nameLocked(), !v.used
+}
+
+func (v *treesClient) nameLocked() string {
+	if v.client == "" {
+		v.client = newID()
 	}
-	return v.name, !v.used
+	return viewName(v.client, v.n)
 }
 
 // renew takes a new name.
 func (v *treesClient) renew() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.name, v.used = newID(), true
-	return v.name
+	v.n, v.used = v.n+1, true
+	return v.nameLocked()
 }
 
 // Populate implements [sandbox.Trees].

@@ -136,7 +136,7 @@ func (p *plan) bubblewrap(c choice) error {
 		"--remount-ro", "/", "--chdir", workspaceRoot,
 		"--info-fd", "3", "--", insideAgent,
 	)
-	p.argv = append(args, p.agentArgs(filepath.Join(insideRun, socketName)).List()...)
+	p.argv = slices.Concat(args, p.agentArgs(filepath.Join(insideRun, socketName)).List())
 	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, goVariables(p.environ, mods != ""))...)
 	p.hasInit = true
 	return nil

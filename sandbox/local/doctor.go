@@ -126,7 +126,7 @@ func (r *Runtime) compareTools(ctx context.Context, box sandbox.Sandbox) []sandb
 func compare(name, outside, inside string) sandbox.Check {
 	c := sandbox.Check{Name: name, Status: "ok", Detail: inside}
 	switch {
-	case inside == outside && inside == "":
+	case inside == "" && outside == "":
 		c.Detail = "neither here nor in the sandbox"
 		if name == "git" {
 			c.Status, c.Hint = "fail", "install git (2.38 or later)"
