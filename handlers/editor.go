@@ -23,7 +23,7 @@ func (e *editor) Documents(context.Context) ([]workspace.Document, error) {
 func (e *editor) Caps() workspace.ClientCaps {
 	c := e.s.peer.Load().client
 	if !c.applyEdit {
-		return workspace.ClientCaps{}
+		return workspace.ClientCaps{NoEdits: true}
 	}
 	return c.edit
 }

@@ -109,7 +109,12 @@ func New(o Options) *Server {
 		s.routes[r.method] = r
 	}
 	s.manager = sync.OnceValues(func() (*session.Manager, error) {
-		return o.NewManager(s.currentSettings, s.sessionChanged)
+		m, err := o.NewManager(s.currentSettings, s.sessionChanged)
+		if err != nil {
+			return nil, err
+		}
+		m.UseEditor(&editor{s: s})
+		return m, nil
 	})
 	return s
 }

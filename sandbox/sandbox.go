@@ -33,15 +33,19 @@ type Runtime interface {
 
 // Spec asks for a sandbox.
 type Spec struct {
-	Session string            // the owner's id, for names and tags
-	Dir     string            // the session's state folder on the host
-	TreeDir string            // local runtimes keep the sandbox's tree in here
-	Subdir  string            // commands start in this folder of the root, slash-separated
-	Env     map[string]string // laid over the sandbox's environment
-	Timeout time.Duration     // the cap on its life; zero is the runtime's default
-	Network string            // "", "on" or "none"
-	Tags    map[string]string
-	Log     func(format string, args ...any)
+	Session string // the owner's id, for names and tags
+	Dir     string // the session's state folder on the host
+	TreeDir string // local runtimes keep the sandbox's tree in here
+	// CacheDir keeps the workspace's build caches from one sandbox to the next; "" keeps
+	// none. Only sandboxes of the same workspace get the same one, since a command can
+	// leave anything in it.
+	CacheDir string
+	Subdir   string            // commands start in this folder of the root, slash-separated
+	Env      map[string]string // laid over the sandbox's environment
+	Timeout  time.Duration     // the cap on its life; zero is the runtime's default
+	Network  string            // "", "on" or "none"
+	Tags     map[string]string
+	Log      func(format string, args ...any)
 }
 
 // Check is one line of doctor.

@@ -19,7 +19,7 @@ func (s *Session) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	if _, err := s.sandbox("take a checkpoint"); err != nil {
 		return CheckpointInfo{}, err
 	}
-	if err := s.check.wait(ctx, s.check.request()); err != nil {
+	if err := s.check.take(ctx); err != nil {
 		return CheckpointInfo{}, err
 	}
 	return s.Info().Checkpoint, nil
@@ -46,10 +46,17 @@ func (c *checkpointer) start(s *Session) {
 	c.wake = make(chan struct{}, 1)
 	c.waiters = map[int]*checkResult{}
 	s.wg.Go(func() {
+		every := time.NewTicker(s.m.o.CheckpointEvery)
+		defer every.Stop()
 		for {
 			select {
 			case <-c.wake:
 				c.run(s)
+			case <-every.C:
+				if s.busy() {
+					c.request()
+					c.run(s)
+				}
 			case <-s.finished:
 				c.run(s) // settles whoever asked just before the end
 				c.mu.Lock()
@@ -61,23 +68,51 @@ func (c *checkpointer) start(s *Session) {
 	})
 }
 
-// request asks for a checkpoint that begins after now, and gives its number.
-func (c *checkpointer) request() int {
+// busyTimeout bounds the question whether anything runs.
+const busyTimeout = 10 * time.Second
+
+// busy reports whether any process of the session lives, and so may change files.
+func (s *Session) busy() bool {
+	sb, err := s.sandbox("list commands")
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), busyTimeout)
+	defer cancel()
+	procs, err := sb.Processes(ctx)
+	return err == nil && len(procs) > 0
+}
+
+// request asks for a checkpoint that begins after now, and gives its number and what
+// will become of it.
+func (c *checkpointer) request() (seq int, r *checkResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.wanted == c.begun {
 		c.wanted++
 		c.waiters[c.wanted] = &checkResult{done: make(chan struct{})}
 	}
+	r = c.waiters[c.wanted]
 	if c.stopped {
 		c.settle(c.wanted, errors.New("the session has ended"))
-		return c.wanted
+		return c.wanted, r
 	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return c.wanted
+	return c.wanted, r
+}
+
+// take asks for a checkpoint and waits until it is safe, or failed.
+func (c *checkpointer) take(ctx context.Context) error {
+	_, r := c.request()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (c *checkpointer) run(s *Session) {
@@ -106,21 +141,6 @@ func (c *checkpointer) settle(seq int, err error) {
 	c.begun = max(c.begun, seq)
 }
 
-func (c *checkpointer) wait(ctx context.Context, seq int) error {
-	c.mu.Lock()
-	w := c.waiters[seq]
-	c.mu.Unlock()
-	if w == nil {
-		return nil // it was taken already
-	}
-	select {
-	case <-w.done:
-		return w.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // checkpointTimeout bounds a checkpoint that nobody waits for.
 const checkpointTimeout = 10 * time.Minute
 
@@ -144,17 +164,19 @@ func (s *Session) captureDurably(ctx context.Context, seq int) error {
 	}
 	s.trees.Lock()
 	defer s.trees.Unlock()
-	changed, err := s.capture(ctx, sb)
-	if err != nil {
+	if err := s.capture(ctx, sb); err != nil {
 		return err
 	}
-	commits, err := s.fetchCommits(ctx, sb)
-	if err != nil {
-		return err
+	// Files are kept also where the commits cannot be had.
+	commits, commitsErr := s.fetchCommits(ctx, sb)
+	if commitsErr != nil && !isDead(commitsErr) {
+		s.warn("commits made in the sandbox could not be read: %v", commitsErr)
 	}
 	st := s.snapshotState()
+	next := checkpointed{theirs: st.Theirs, head: st.Head}
+	moved := commits || next != s.safe
 	commit := st.Checkpoint.Commit
-	if changed || commits || st.Checkpoint.Seq == 0 {
+	if moved || st.Checkpoint.Seq == 0 {
 		if commit, err = s.commitCheckpoint(ctx, &st, seq); err != nil {
 			return err
 		}
@@ -165,10 +187,22 @@ func (s *Session) captureDurably(ctx context.Context, seq int) error {
 	}
 	s.update(func(st *state) {
 		st.Checkpoint = CheckpointInfo{Seq: seq, Commit: commit, At: s.m.o.Now(), ChangedFiles: count}
+		st.Counted = [2]string{st.Agreed, st.Theirs}
 	})
 	// With nothing new, what is on the disk already is as good; only the number is lost.
-	return s.save(changed || commits)
+	if err := s.save(moved); err != nil {
+		return err
+	}
+	s.safe = next
+	if isDead(commitsErr) || ctx.Err() != nil {
+		return commitsErr
+	}
+	return nil
 }
+
+// checkpointed is what the last checkpoint holds. A sync captures too, so that what
+// the last capture found says nothing about what is safe.
+type checkpointed struct{ theirs, head string }
 
 // commitCheckpoint keeps the sandbox's tree and its newest commit reachable.
 func (s *Session) commitCheckpoint(ctx context.Context, st *state, seq int) (string, error) {
@@ -211,7 +245,7 @@ func (s *Session) countChanged(ctx context.Context, st *state) (int, error) {
 }
 
 // capture brings the known sandbox tree up to date; the caller holds trees.
-func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
+func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
 	st := s.snapshotState()
 	req := sandbox.CaptureRequest{Base: st.Token, Ignore: s.ignore.pending(), Include: s.opts.Include, Format: s.store.Repo.Format}
 	c := &collector{format: s.store.Repo.Format}
@@ -222,19 +256,19 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) (changed bool
 		c.close()
 		var entries []tree.Entry
 		if entries, err = s.store.Repo.ReadTree(ctx, st.Theirs); err != nil {
-			return false, err
+			return err
 		}
 		req.Entries = append([]tree.Entry{}, entries...) // nil would say nothing; an empty tree is a statement
 		req.Ignore = s.ignore.current
 		res, err = sb.Capture(ctx, req, c.add)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	theirs := st.Theirs
 	if len(c.changes) > 0 {
 		if theirs, err = s.store.Repo.Update(ctx, st.Theirs, c.changes); err != nil {
-			return false, err
+			return err
 		}
 	}
 	s.ignore.sent = s.ignore.current
@@ -245,7 +279,7 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) (changed bool
 		s.warn("left in the sandbox: %s (%s)", sk.Path, sk.Reason)
 	}
 	s.update(func(st *state) { st.Token, st.Theirs = res.Token, theirs })
-	return theirs != st.Theirs, nil
+	return nil
 }
 
 // collector keeps captured contents until the whole capture has arrived.

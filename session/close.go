@@ -10,8 +10,28 @@ import (
 // taken; with o the changes are returned; then the sandbox ends. The session's folder
 // stays, so that what was not returned still can be.
 func (s *Session) Close(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
-	s.returning.Lock()
-	defer s.returning.Unlock()
+	ctx, done, err := s.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return s.close(ctx, o, p)
+}
+
+// end is Close for a server that ends: it waits for nobody's decision, and returns
+// nothing.
+func (s *Session) end(ctx context.Context) error {
+	done, err := s.lastTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, err = s.close(ctx, nil, nil)
+	return err
+}
+
+// close is Close; the caller has the turn.
+func (s *Session) close(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
 	if s.ended {
 		release, err := s.claim()
 		if err != nil {
@@ -25,23 +45,33 @@ func (s *Session) Close(ctx context.Context, o *ReturnOptions, p Progress) (*Ret
 		s.mu.Unlock()
 		return &Return{Terminated: true}, nil
 	}
+	s.ending = true
 	s.mu.Unlock()
+	out, err := s.wrapUp(ctx, o, p)
+	if err != nil {
+		s.mu.Lock()
+		s.ending = false
+		s.mu.Unlock()
+		return out, err // the session stays open: nothing was lost, and the caller can try again
+	}
+	return out, s.terminate(ctx, out, p)
+}
+
+// wrapUp ends the commands and brings what they changed to the host.
+func (s *Session) wrapUp(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
 	p.say("ending commands", 0)
-	endErr := s.endCommands(ctx)
-	if endErr != nil {
-		s.m.o.Log("session %s: ending commands: %v", s.ID(), endErr)
+	if err := s.endCommands(ctx); err != nil {
+		s.m.o.Log("session %s: ending commands: %v", s.ID(), err)
 	}
 	out, err := s.returnIf(ctx, o, p)
 	if err != nil {
-		return out, err // the session stays open: nothing was lost, and the caller can try again
+		return out, err
 	}
 	if o == nil {
 		// Changes stay on disk; they must be safe before the sandbox goes.
-		if err := s.lastState(ctx, out); err != nil {
-			return out, err
-		}
+		err = s.lastState(ctx, out)
 	}
-	return out, s.terminate(ctx, out, p)
+	return out, err
 }
 
 func (s *Session) returnIf(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
@@ -66,7 +96,7 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 		err = nil // it ended before it was told to
 	}
 	out.Terminated = err == nil
-	s.wg.Wait()
+	s.waitForWork(ctx)
 	s.mu.Lock()
 	s.sb = nil
 	s.mu.Unlock()
@@ -75,13 +105,9 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 			st.State = Closed
 		}
 	})
+	s.clearTree(out)
 	if saveErr := s.save(true); err == nil {
 		err = saveErr
-	}
-	if out.Terminated {
-		if rmErr := removeTree(filepath.Join(s.m.o.Home, "trees", s.ID())); rmErr != nil {
-			s.m.o.Log("session %s: removing the sandbox's tree: %v", s.ID(), rmErr)
-		}
 	}
 	s.release()
 	s.m.mu.Lock()
@@ -96,20 +122,69 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	return err
 }
 
+// waitForWork waits for the session's goroutines. One may hang for as long as whoever
+// takes a command's output takes none.
+func (s *Session) waitForWork(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, outputGrace)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.m.o.Log("session %s: a command's output is still not taken; not waiting for it", s.ID())
+	}
+}
+
+// clearTree deletes the sandbox's tree, unless it may hold the only copy of something.
+func (s *Session) clearTree(out *Return) {
+	dir := filepath.Join(s.m.o.Home, "trees", s.ID())
+	if out.Unavailable != nil {
+		if _, err := os.Stat(dir); err == nil {
+			s.warn("the sandbox ended before its last changes were captured; its files are kept in %s until the session is discarded", dir)
+		}
+		return
+	}
+	if !out.Terminated {
+		return
+	}
+	if err := removeTree(dir); err != nil {
+		s.m.o.Log("session %s: removing the sandbox's tree: %v", s.ID(), err)
+	}
+}
+
 // removeTree deletes a sandbox's tree, also where commands took the right to do so
 // away from its folders.
 func removeTree(dir string) error {
 	if err := os.RemoveAll(dir); err == nil {
 		return nil
 	}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700) // what stays locked shows in RemoveAll's error
-		}
-		return nil
-	})
+	// Through a root: what is left of a sandbox may still swap a folder for a link.
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
+	defer root.Close()
+	openUp(root, ".")
 	return os.RemoveAll(dir)
+}
+
+// openUp gives the owner's rights on folders back; what stays locked shows when it is
+// removed.
+func openUp(root *os.Root, dir string) {
+	_ = root.Chmod(dir, 0o700)
+	f, err := root.Open(dir)
+	if err != nil {
+		return
+	}
+	entries, _ := f.ReadDir(-1)
+	_ = f.Close()
+	for _, e := range entries {
+		if e.IsDir() {
+			openUp(root, filepath.Join(dir, e.Name()))
+		}
+	}
 }

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/workspace"
 )
 
@@ -21,17 +23,19 @@ type Diff struct {
 func (s *Session) Diff(ctx context.Context, path string) (Diff, error) {
 	if _, err := s.sandbox("diff"); err == nil {
 		// A checkpoint first, so that what is shown is what the sandbox holds now.
-		if err := s.check.wait(ctx, s.check.request()); err != nil && !isDead(err) {
+		if err := s.check.take(ctx); err != nil && !isDead(err) {
 			return Diff{}, err
 		}
 	}
 	s.trees.Lock()
 	defer s.trees.Unlock()
-	if err := s.openWorkspace(ctx); err != nil {
+	// The working tree may have moved or be gone; it is not needed.
+	st := s.snapshotState()
+	offered, err := s.offered(ctx, &st)
+	if err != nil {
 		return Diff{}, err
 	}
-	st := s.snapshotState()
-	all, err := s.ws.Changes(ctx, s.store, st.Agreed, st.Theirs)
+	all, err := s.store.Changes(ctx, st.Subdir, st.Agreed, offered)
 	if err != nil {
 		return Diff{}, err
 	}
@@ -41,8 +45,36 @@ func (s *Session) Diff(ctx context.Context, path string) (Diff, error) {
 			d.Files = append(d.Files, c)
 		}
 	}
-	d.Patch, err = s.store.Patch(ctx, st.Agreed, st.Theirs, path, maxPatch)
+	d.Patch, err = s.store.Patch(ctx, st.Agreed, offered, path, maxPatch)
 	return d, err
+}
+
+// offered is the sandbox's tree without what was refused or thrown away: those paths
+// are as both sides agreed.
+func (s *Session) offered(ctx context.Context, st *state) (string, error) {
+	if len(st.Declined) == 0 || st.Agreed == st.Theirs {
+		return st.Theirs, nil
+	}
+	diff, err := s.store.Repo.Diff(ctx, st.Agreed, st.Theirs, false)
+	if err != nil {
+		return "", err
+	}
+	var put, removed []git.Change
+	for _, d := range diff {
+		path := cmp.Or(d.New.Path, d.Old.Path)
+		if no, ok := st.Declined[path]; !ok || !no.Same(d.New) {
+			continue
+		}
+		e := d.Old
+		e.Path = path
+		if e.Exists() {
+			put = append(put, git.Change{Entry: e})
+		} else {
+			removed = append(removed, git.Change{Entry: e})
+		}
+	}
+	// Removals first, so that a file can take the place of a folder.
+	return s.store.Repo.Update(ctx, st.Theirs, append(removed, put...))
 }
 
 // within reports whether path is dir or lies below it; every path lies below "".
@@ -67,8 +99,10 @@ func (s *Session) Version(ctx context.Context, side, path string) ([]byte, error
 		return nil, err
 	}
 	if !entry.Exists() {
-		return nil, &Error{Kind: "fileNotFound", Op: "show the " + side + " version", Path: path, Session: s.ID(),
-			Message: fmt.Sprintf("%s is not in the %s version", path, side)}
+		return nil, &Error{
+			Kind: "fileNotFound", Op: "show the " + side + " version", Path: path, Session: s.ID(),
+			Message: fmt.Sprintf("%s is not in the %s version", path, side),
+		}
 	}
 	blobs, err := s.store.Repo.Blobs(ctx)
 	if err != nil {

@@ -14,8 +14,11 @@ import (
 // Discard throws changes away, by path or all of them: they are not offered again
 // unless the sandbox changes those files once more.
 func (s *Session) Discard(ctx context.Context, paths []string) ([]workspace.Change, error) {
-	s.returning.Lock()
-	defer s.returning.Unlock()
+	ctx, done, err := s.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	release, err := s.claim()
 	if err != nil {
 		return nil, err
@@ -62,8 +65,11 @@ func selected(c workspace.Change, paths []string) bool {
 // the mbox, its meta file, the bundle and the commands' output. It needs no working
 // tree, so it also works where that is gone. It gives the files that it wrote.
 func (s *Session) Export(ctx context.Context, to string) ([]string, error) {
-	s.returning.Lock()
-	defer s.returning.Unlock()
+	ctx, done, err := s.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	if err := s.lastState(ctx, &Return{}); err != nil {
 		return nil, err
 	}
@@ -86,8 +92,10 @@ func (s *Session) Export(ctx context.Context, to string) ([]string, error) {
 			}
 			dest := filepath.Join(to, rel)
 			if err := copyNew(from, dest); err != nil {
-				return names, &Error{Kind: "fileExists", Op: "export", Path: dest, Message: err.Error(),
-					Hint: "choose a folder that does not hold an export yet", Err: err}
+				return names, &Error{
+					Kind: "fileExists", Op: "export", Path: dest, Message: err.Error(),
+					Hint: "choose a folder that does not hold an export yet", Err: err,
+				}
 			}
 			names = append(names, dest)
 		}

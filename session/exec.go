@@ -54,7 +54,7 @@ type Exec struct {
 	proc      sandbox.Process
 	startedAt time.Time
 	log       *outputLog
-	sink      sandbox.Sink
+	sink      *delivery // nil when the output is kept for the outcome
 	out, errs *headTail
 
 	done    chan struct{} // closed when outcome and err are set
@@ -105,14 +105,13 @@ func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o Ex
 	e.started = true
 	s.m.mu.Unlock()
 	s.mu.Lock()
-	if s.closing {
+	if s.closing || s.ending {
 		s.mu.Unlock()
 		_ = proc.Cancel(context.WithoutCancel(ctx)) // the session ends it anyway
 		return &Error{Kind: Lost, Op: "run a command", Session: s.ID(), Message: "the session is being closed"}
 	}
 	s.execs[e.ID] = e
 	s.wg.Go(e.follow)
-	s.mu.Unlock()
 	if o.HasStdin {
 		// In the background: a command that does not read must not hold up the caller.
 		s.wg.Go(func() {
@@ -121,6 +120,7 @@ func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o Ex
 			}
 		})
 	}
+	s.mu.Unlock()
 	return nil
 }
 
@@ -136,8 +136,10 @@ func (s *Session) register(o ExecOptions) (*Exec, error) {
 	if show == "" {
 		show = strings.Join(o.Argv, " ")
 	}
-	e := &Exec{ID: id, Command: show, s: s, sink: o.Sink, done: make(chan struct{})}
-	if o.Sink == nil {
+	e := &Exec{ID: id, Command: show, s: s, done: make(chan struct{})}
+	if o.Sink != nil {
+		e.sink = newDelivery(o.Sink)
+	} else {
 		limit := o.MaxOutput
 		if limit <= 0 {
 			limit = defaultMaxOutput
@@ -179,13 +181,17 @@ func logName(id string) string {
 
 // follow takes the output until the command has ended, and settles the outcome.
 func (e *Exec) follow() {
+	listening := e.sink != nil
+	if listening {
+		go e.sink.run() // it ends when the sink lets it
+		defer e.sink.end()
+	}
 	res, err := e.proc.Wait(context.Background(), func(st sandbox.Stream, off int64, p []byte) error {
 		e.log.write(st, p)
 		switch {
+		case listening:
+			listening = e.sink.deliver(st, off, p) == nil // the log goes on without a listener
 		case e.sink != nil:
-			if err := e.sink(st, off, p); err != nil {
-				e.sink = func(sandbox.Stream, int64, []byte) error { return nil } // nobody listens; the log goes on
-			}
 		case st == sandbox.Stderr:
 			e.errs.write(p)
 		default:
@@ -196,7 +202,7 @@ func (e *Exec) follow() {
 	e.outcome.ExecResult = res
 	e.err = err
 	if err == nil {
-		e.outcome.Checkpoint = e.s.check.request()
+		e.outcome.Checkpoint, _ = e.s.check.request()
 	}
 	if e.out != nil {
 		e.outcome.Stdout, e.outcome.TruncatedStdout = e.out.bytes()
@@ -310,25 +316,71 @@ func (s *Session) Execs(ctx context.Context) ([]ExecInfo, error) {
 	return s.Info().Execs, nil
 }
 
-// endCommands ends what still runs and waits until its output is in.
+// outputGrace is how long a command that was ended may take to hand over its last
+// output: whoever takes it may have stopped doing so.
+const outputGrace = 2 * time.Second
+
+// endCommands ends what still runs, also what outlived its command, and waits until the
+// output is in: what they do after the last capture would be lost.
 func (s *Session) endCommands(ctx context.Context) error {
+	sb, err := s.sandbox("end the commands")
+	if err != nil {
+		return err
+	}
+	known := map[string]*Exec{}
 	s.mu.Lock()
-	var running []*Exec
-	for _, e := range s.execs {
+	for id, e := range s.execs {
 		if e.runState() == "running" {
-			running = append(running, e)
+			known[id] = e
 		}
 	}
 	s.mu.Unlock()
-	errs := make([]error, len(running))
 	var wg sync.WaitGroup
-	for i, e := range running {
-		wg.Go(func() {
-			if errs[i] = e.Cancel(ctx); errs[i] == nil {
-				_, errs[i] = e.Wait(ctx)
-			}
-		})
+	ended := make(chan error, len(known))
+	for _, e := range known {
+		wg.Go(func() { ended <- e.endAndWait(ctx) })
 	}
 	wg.Wait()
+	close(ended)
+	var errs []error
+	for err := range ended {
+		errs = append(errs, err)
+	}
+	left, err := sb.Processes(ctx)
+	errs = append(errs, err)
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	for _, p := range left {
+		errs = append(errs, endLeftover(ctx, sb, p.ID))
+	}
 	return errors.Join(errs...)
+}
+
+// endLeftover ends the descendants of a command that has ended.
+func endLeftover(ctx context.Context, sb sandbox.Sandbox, id string) error {
+	proc, err := sb.Attach(ctx, id, sandbox.Offsets{})
+	if err != nil {
+		return err
+	}
+	if err := proc.Cancel(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, outputGrace)
+	defer cancel()
+	_, err = proc.Wait(ctx, nil)
+	return err
+}
+
+func (e *Exec) endAndWait(ctx context.Context) error {
+	if err := e.Cancel(ctx); err != nil {
+		return err
+	}
+	taking, cancel := context.WithTimeout(ctx, outputGrace)
+	defer cancel()
+	if _, err := e.Wait(taking); taking.Err() == nil || e.sink == nil {
+		return err
+	}
+	e.sink.stop()
+	_, err := e.Wait(ctx)
+	return err
 }

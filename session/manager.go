@@ -50,6 +50,9 @@ type Options struct {
 	// BusyWait is how long opening waits for another process to let go of the same
 	// workspace; an editor that reloads overlaps with its former self.
 	BusyWait time.Duration
+	// CheckpointEvery is how often a checkpoint is taken while any process of a session
+	// lives; default 30 s.
+	CheckpointEvery time.Duration
 }
 
 // Manager owns the sessions of one process and knows the ended ones on disk.
@@ -61,10 +64,11 @@ type Manager struct {
 	opening    sync.Mutex // one opening at a time per process; see Open
 	announcing sync.Mutex
 
-	mu    sync.Mutex
-	open  map[string]*Session
-	known map[string]*Session // ended ones, loaded from disk on demand
-	execs map[string]*Exec    // ids are unique per manager
+	mu     sync.Mutex
+	open   map[string]*Session
+	known  map[string]*Session // ended ones, loaded from disk on demand
+	editor Editor              // of those
+	execs  map[string]*Exec    // ids are unique per manager
 
 	closing bool // no session is opened any more
 	ending  sync.Once
@@ -86,6 +90,9 @@ func NewManager(o Options) (*Manager, error) {
 	if o.BusyWait == 0 {
 		o.BusyWait = 3 * time.Second
 	}
+	if o.CheckpointEvery == 0 {
+		o.CheckpointEvery = 30 * time.Second
+	}
 	if o.Home == "" {
 		return nil, errors.New("session: no state folder was given")
 	}
@@ -101,6 +108,14 @@ func NewManager(o Options) (*Manager, error) {
 	m := &Manager{o: o, open: map[string]*Session{}, known: map[string]*Session{}, execs: map[string]*Exec{}}
 	m.git = sync.OnceValues(func() (*git.Git, error) { return git.Find(context.Background()) })
 	return m, nil
+}
+
+// UseEditor says which editor sees the files of sessions that have ended; an open one
+// has that of its OpenOptions. It is called before the first Find.
+func (m *Manager) UseEditor(e Editor) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.editor = e
 }
 
 // newID names a session so that people can tell sessions apart by eye.
@@ -183,17 +198,19 @@ func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
 		return nil, busy(id, &holder{PID: st.OwnerPID, Session: id, Since: st.CreatedAt})
 	}
 	s := &Session{m: m, dir: dir, state: *st, execs: map[string]*Exec{}, ended: true}
+	s.opts.Include, s.opts.Exclude = st.Include, st.Exclude
 	s.markOrphan()
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
+	s.editor = m.editor
 	m.known[id] = s
 	m.mu.Unlock()
 	return s, nil
 }
 
-func busy(id string, h *holder) error {
+func busy(id string, h *holder) *Error {
 	msg := "another process has this session open"
 	if h != nil && h.PID != 0 {
 		msg = fmt.Sprintf("process %d has had it open since %s (session %s)", h.PID, h.Since.Format(time.RFC3339), h.Session)
@@ -249,6 +266,8 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 // markOrphan says what became of a session whose owner died with it open: what the
 // last checkpoint holds is what there is.
 func (s *Session) markOrphan() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.state.open() {
 		return
 	}
@@ -258,7 +277,11 @@ func (s *Session) markOrphan() {
 
 // unreturned reports whether the state holds changes that were neither returned nor
 // thrown away.
-func (st *state) unreturned() bool { return st.Checkpoint.ChangedFiles > 0 && st.Agreed != st.Theirs }
+func (st *state) unreturned() bool {
+	// A server that died may have saved a newer tree than it counted.
+	counted := st.Counted == [2]string{st.Agreed, st.Theirs}
+	return st.Agreed != st.Theirs && (!counted || st.Checkpoint.ChangedFiles > 0)
+}
 
 // Exec finds a command of any session of this process by its id.
 func (m *Manager) Exec(execID string) (*Session, *Exec, error) {
@@ -312,7 +335,7 @@ func (m *Manager) closeAll() error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, s := range all {
-		wg.Go(func() { _, errs[i] = s.Close(ctx, nil, nil) })
+		wg.Go(func() { errs[i] = s.end(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

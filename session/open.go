@@ -122,7 +122,7 @@ func (m *Manager) resume(ctx context.Context, id string) (*Session, error) {
 		return s, nil
 	}
 	return nil, &Error{
-		Kind: Lost, Op: "resume", Session: id, Checkpoint: s.state.Checkpoint.Seq,
+		Kind: Lost, Op: "resume", Session: id, Checkpoint: s.Info().Checkpoint.Seq,
 		Message: "the sandbox of session " + id + " is gone",
 		Hint:    "its kept changes can be shown and returned: glue/session/return, or glue-lsp sessions apply " + id,
 	}
@@ -170,7 +170,7 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		execs: map[string]*Exec{}, finished: make(chan struct{}),
 		state: state{
 			Version: stateVersion, ID: id, Runtime: o.Runtime, State: Opening, Folder: o.Folder, Subdir: ws.Subdir(),
-			CreatedAt: began, OwnerPID: os.Getpid(), Declined: map[string]tree.Entry{},
+			CreatedAt: began, OwnerPID: os.Getpid(), Declined: map[string]tree.Entry{}, Include: o.Include, Exclude: o.Exclude,
 		},
 	}
 	undo := &undoList{}
@@ -187,6 +187,10 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		return nil, &Error{Kind: "noSpace", Op: "open a session", Path: s.dir, Message: err.Error(), Err: err}
 	}
 	undo.add(func() { _ = os.RemoveAll(s.dir) })
+	// On disk before the sandbox is: whoever dies in between leaves something with a name.
+	if err := s.save(false); err != nil {
+		return nil, err
+	}
 
 	// The sandbox starts while the tree is read: in the cloud that is seconds.
 	type started struct {
@@ -195,9 +199,13 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	}
 	starting := make(chan started, 1)
 	treeDir := filepath.Join(m.o.Home, "trees", id)
+	caches := filepath.Join(m.workspaceOptions(o, o.Folder).CacheDir, "home")
+	if err := os.MkdirAll(caches, 0o700); err != nil {
+		return nil, &Error{Kind: "noSpace", Op: "open a session", Path: caches, Message: err.Error(), Err: err}
+	}
 	go func() {
 		sb, err := rt.Open(ctx, sandbox.Spec{
-			Session: id, Dir: s.dir, TreeDir: treeDir, Subdir: ws.Subdir(), Timeout: o.Timeout, Network: o.Network,
+			Session: id, Dir: s.dir, TreeDir: treeDir, CacheDir: caches, Subdir: ws.Subdir(), Timeout: o.Timeout, Network: o.Network,
 			Tags: map[string]string{"glue-session": id}, Log: m.o.Log,
 		})
 		starting <- started{sb, err}
@@ -218,6 +226,10 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		return nil, err
 	}
 	s.sb = st.sb
+	s.update(func(state *state) { state.SandboxID, state.Sandbox = st.sb.Info().ID, st.sb.State() })
+	if err := s.save(false); err != nil {
+		return nil, err
+	}
 	p.say("filling the sandbox", 60)
 	if err := s.populate(ctx, snap, base, bundle); err != nil {
 		return nil, err
@@ -234,6 +246,7 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	if err := s.save(true); err != nil {
 		return nil, err
 	}
+	s.safe = checkpointed{theirs: s.state.Theirs}
 	s.check.start(s)
 	s.wg.Go(s.watch)
 	p.say("ready", 100)
@@ -355,7 +368,7 @@ func (s *Session) lockWorkspace(ctx context.Context, o OpenOptions, h holder) (*
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-deadline.C:
-			e := busy(other.Session, other).(*Error)
+			e := busy(other.Session, other)
 			e.Op, e.Path = "open a session on this folder", o.Folder
 			return nil, e
 		case <-tick.C:

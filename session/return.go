@@ -2,9 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"glue-lsp/internal/tree"
 	"glue-lsp/workspace"
@@ -34,6 +37,11 @@ type Return struct {
 	Branch      string
 	Unavailable *Unavailable
 	Terminated  bool // by Close: the sandbox has ended
+
+	// Of the last round: how many files came back, whether some of it was refused, and
+	// whether some of it is still to come.
+	taken         int
+	refused, open bool
 }
 
 // Unavailable says why what is returned is not the sandbox's latest. Recovered is the
@@ -46,14 +54,24 @@ type Unavailable struct {
 // Return brings what the sandbox changed back, as an edit for the editor and writes to
 // disk for what an edit cannot carry. The session goes on as it was.
 func (s *Session) Return(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
-	s.returning.Lock()
-	defer s.returning.Unlock()
+	ctx, done, err := s.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	release, err := s.claim()
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return s.giveBack(ctx, o, p)
+	out, err := s.giveBack(ctx, o, p)
+	if err != nil && s.wasInterrupted() {
+		err = &Error{
+			Kind: "unavailable", Op: "return", Session: s.ID(), Message: "the server is shutting down; the changes are kept as session " + s.ID(),
+			Hint: "return them later: glue/session/return, or glue-lsp sessions apply " + s.ID(), Err: err,
+		}
+	}
+	return out, err
 }
 
 // giveBack is Return; the caller holds returning.
@@ -82,8 +100,10 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 	}
 	// A buffer may change between the plan and the edit; its edit is then refused, and
 	// merged and sent again.
+	var so sum
 	for range 3 {
 		again, err := s.roundTrip(ctx, o, out, p)
+		so.add(out)
 		if err != nil {
 			return out, err
 		}
@@ -91,8 +111,45 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 			break
 		}
 	}
+	so.report(out)
 	s.m.announce(s)
 	return out, nil
+}
+
+// sum is what several rounds of one return brought: each knows only what was left.
+type sum struct {
+	files, disk []workspace.Change
+	edit        *workspace.Edit
+	taken       int
+	refused     bool
+}
+
+func (t *sum) add(r *Return) {
+	t.files, t.disk = addChanges(t.files, r.Files), addChanges(t.disk, r.Disk)
+	if r.Edit != nil {
+		t.edit = r.Edit
+	}
+	t.taken += r.taken
+	t.refused = t.refused || r.refused
+}
+
+func (t *sum) report(r *Return) {
+	r.Files, r.Disk, r.Edit = t.files, t.disk, t.edit
+	for _, c := range r.Conflicts { // what became one in a later round did not come back
+		is := func(f workspace.Change) bool { return f.Path == c.Path }
+		r.Files, r.Disk = slices.DeleteFunc(r.Files, is), slices.DeleteFunc(r.Disk, is)
+	}
+	if r.Branch == "" {
+		r.Applied = t.taken > 0 && !t.refused && !r.open
+	}
+}
+
+// addChanges lays newer changes over older ones of the same paths.
+func addChanges(old, newer []workspace.Change) []workspace.Change {
+	out := slices.DeleteFunc(slices.Clone(old), func(c workspace.Change) bool {
+		return slices.ContainsFunc(newer, func(n workspace.Change) bool { return n.Path == c.Path })
+	})
+	return append(out, newer...)
 }
 
 // lastState brings the known sandbox tree up to date, or falls back to the last
@@ -100,7 +157,7 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 func (s *Session) lastState(ctx context.Context, out *Return) error {
 	_, err := s.sandbox("return")
 	if err == nil {
-		err = s.check.wait(ctx, s.check.request())
+		err = s.check.take(ctx)
 	}
 	st := s.snapshotState()
 	switch {
@@ -147,6 +204,7 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 	if err != nil {
 		return false, err
 	}
+	out.taken, out.refused, out.open = 0, false, false
 	out.Files, out.Conflicts = plan.Changes, plan.Conflicts
 	out.Edit, out.Disk = plan.Edit, plan.DiskChanges
 	out.Declined, out.Skipped = plan.Declined, skippedOf(plan.Skipped)
@@ -157,10 +215,14 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 			Hint:    "look at glue/session/diff; if it is what you want, return with allowMassDelete: true",
 		}
 	}
-	if out.Mbox == nil {
+	if out.Mbox == nil && !onlyRefused(o, plan) {
 		p.say("writing the mbox", 40)
 		if out.Mbox, err = s.writeMbox(ctx, st); err != nil {
-			return false, err
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
+			// The files themselves come back all the same.
+			s.warn("the mbox could not be written: %v", err)
 		}
 	}
 	switch {
@@ -173,6 +235,12 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 	}
 	p.say("waiting for the editor", 60)
 	return s.apply(ctx, st, plan, out)
+}
+
+// onlyRefused reports whether nothing is left of the sandbox's changes but what a
+// person refused or threw away.
+func onlyRefused(o ReturnOptions, plan *workspace.Down) bool {
+	return o.Paths == nil && len(plan.Declined) > 0 && len(plan.Changes)+len(plan.Conflicts)+len(plan.Skipped) == 0
 }
 
 // plan merges and says what would come back. Only here is the sandbox's tree held
@@ -194,8 +262,9 @@ func (s *Session) plan(ctx context.Context, o ReturnOptions) (*workspace.Down, s
 		Paths: o.Paths, Confirm: o.Confirm, Resolutions: o.Resolutions, AllowMassDelete: o.AllowMassDelete,
 	}
 	if s.editor != nil {
-		caps := s.editor.Caps()
-		req.Caps = &caps
+		if caps := s.editor.Caps(); !o.Apply || !caps.NoEdits {
+			req.Caps = &caps
+		}
 	}
 	plan, err := s.ws.PlanDown(ctx, s.store, req)
 	return plan, st, err
@@ -221,9 +290,17 @@ func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out
 		}
 	}
 	// What the person refused in the editor is not written behind their back.
+	unwritten := map[string]bool{}
+	var diskErr error
 	if applied && len(plan.Disk) > 0 {
-		if err := s.ws.Apply(ctx, plan.Disk); err != nil {
-			return false, err
+		if diskErr = s.ws.Apply(ctx, plan.Disk); diskErr != nil {
+			for _, w := range plan.Disk {
+				unwritten[w.Path] = true
+			}
+		}
+		if isConflict(diskErr) {
+			// A file was changed since the plan was made: the next round merges that.
+			again, diskErr = true, nil
 		}
 	}
 	docs, err := s.documents(ctx)
@@ -242,12 +319,13 @@ func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out
 			got.accepted[v.Path] = target
 		case v.Outcome == "changed":
 			again = true
+		case unwritten[v.Path]: // nobody refused it
 		case applied:
 			// The editor took the edit, so this part is what a person left out of it.
 			got.declined[v.Path] = target.Theirs
 		}
 	}
-	out.Applied = len(got.accepted) > 0 && len(got.declined) == 0 && !again
+	out.taken, out.refused, out.open = len(got.accepted), len(got.declined) > 0, again || diskErr != nil
 	if !applied {
 		s.warn("the editor did not apply the changes%s", because(refused))
 	}
@@ -256,7 +334,13 @@ func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out
 			out.Declined = append(out.Declined, c)
 		}
 	}
-	return again, s.settled(ctx, st, plan, got)
+	return again, errors.Join(diskErr, s.settled(ctx, st, plan, got))
+}
+
+// isConflict reports whether a file held something else than what was to be replaced.
+func isConflict(err error) bool {
+	var e *workspace.Error
+	return errors.As(err, &e) && e.Kind == "conflict"
 }
 
 func because(reason string) string {
@@ -318,7 +402,10 @@ func (s *Session) recordDeclined(ctx context.Context, change func(map[string]tre
 	if err != nil {
 		return err
 	}
-	s.update(func(st *state) { st.Checkpoint.ChangedFiles = count })
+	s.update(func(st *state) {
+		st.Checkpoint.ChangedFiles = count
+		st.Counted = [2]string{st.Agreed, st.Theirs}
+	})
 	return s.save(true)
 }
 
@@ -339,7 +426,7 @@ func (s *Session) toBranch(ctx context.Context, o ReturnOptions, plan *workspace
 	if err != nil {
 		return err
 	}
-	out.Branch, out.Applied = ref, true
+	out.Branch, out.Applied = strings.TrimPrefix(ref, "refs/heads/"), true
 	return nil
 }
 

@@ -26,7 +26,7 @@ type Session struct {
 	opts   OpenOptions
 	ended  bool // loaded from disk; there is no sandbox
 
-	returning sync.Mutex
+	returning turn
 	trees     sync.Mutex
 
 	// Guarded by trees.
@@ -34,17 +34,21 @@ type Session struct {
 	store  *workspace.Store
 	ignore ignoreRules
 	last   lastSync
+	safe   checkpointed
 
-	mu       sync.Mutex
-	state    state
-	sb       sandbox.Sandbox // nil when the session has ended
-	execs    map[string]*Exec
-	closing  bool
-	check    checkpointer
-	ownLock  *flock.Flock  // of the session's folder
-	wsLock   *flock.Flock  // of the workspace; nil for a separate session
-	finished chan struct{} // closed when the session's goroutines may end
-	wg       sync.WaitGroup
+	mu          sync.Mutex
+	state       state
+	sb          sandbox.Sandbox // nil when the session has ended
+	execs       map[string]*Exec
+	interrupt   func() // ends the return that is under way, nil when there is none
+	interrupted bool   // by Shutdown: no other return begins
+	ending      bool   // commands are being ended for the last checkpoint: nothing new starts
+	closing     bool
+	check       checkpointer
+	ownLock     *flock.Flock  // of the session's folder
+	wsLock      *flock.Flock  // of the workspace; nil for a separate session
+	finished    chan struct{} // closed when the session's goroutines may end
+	wg          sync.WaitGroup
 }
 
 // ID names the session; it is also its folder's name.
@@ -119,9 +123,7 @@ func (s *Session) claim() (release func(), err error) {
 		_ = l.Close()
 		return nil, &Error{Kind: NoSuchSession, Op: "read the session", Session: s.ID(), Message: err.Error(), Err: err}
 	}
-	s.mu.Lock()
-	s.state = *st
-	s.mu.Unlock()
+	s.update(func(now *state) { *now = *st })
 	s.markOrphan()
 	return func() { _ = l.Close() }, nil
 }
@@ -144,8 +146,10 @@ func (s *Session) snapshotState() state {
 func (s *Session) save(durable bool) error {
 	st := s.snapshotState()
 	if err := writeState(s.dir, &st, durable); err != nil {
-		return &Error{Kind: "noSpace", Op: "save the session", Session: s.ID(), Path: s.dir, Message: err.Error(),
-			Hint: "make room on the disk that holds the session's folder; nothing was lost in the sandbox", Err: err}
+		return &Error{
+			Kind: "noSpace", Op: "save the session", Session: s.ID(), Path: s.dir, Message: err.Error(),
+			Hint: "make room on the disk that holds the session's folder; nothing was lost in the sandbox", Err: err,
+		}
 	}
 	return nil
 }

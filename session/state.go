@@ -38,6 +38,9 @@ type state struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	OwnerPID  int       `json:"owner_pid"`
 
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+
 	Base      BaseInfo      `json:"base"`
 	BaseTree  string        `json:"base_tree"`
 	Bootstrap BootstrapInfo `json:"bootstrap"`
@@ -53,6 +56,7 @@ type state struct {
 	Token       string                `json:"token,omitempty"`
 	Declined    map[string]tree.Entry `json:"declined,omitempty"`
 	Checkpoint  CheckpointInfo        `json:"checkpoint"`
+	Counted     [2]string             `json:"counted"` // the agreed tree and theirs when ChangedFiles was counted
 
 	Sandbox  []byte    `json:"sandbox,omitempty"` // for the runtime's Reap
 	Warnings []string  `json:"warnings,omitempty"`

@@ -102,7 +102,7 @@ func (s *Session) sendOnce(ctx context.Context, sb sandbox.Sandbox, host string,
 		out.Conflicts = nil
 		return nil, nil
 	}
-	if _, err := s.capture(ctx, sb); err != nil {
+	if err := s.capture(ctx, sb); err != nil {
 		return nil, err
 	}
 	st = s.snapshotState()

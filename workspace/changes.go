@@ -46,7 +46,13 @@ const (
 // Changes lists what differs between two trees of the store, sorted by path, with
 // renames found and lines counted.
 func (w *Workspace) Changes(ctx context.Context, s *Store, from, to string) ([]Change, error) {
-	return s.listChanges(ctx, w.Subdir(), from, to)
+	return s.Changes(ctx, w.Subdir(), from, to)
+}
+
+// Changes is [Workspace.Changes] for a working tree that may be gone; subdir is what
+// [Workspace.Subdir] said of it.
+func (s *Store) Changes(ctx context.Context, subdir, from, to string) ([]Change, error) {
+	return s.listChanges(ctx, subdir, from, to)
 }
 
 func (s *Store) listChanges(ctx context.Context, subdir, from, to string) ([]Change, error) {

@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -11,6 +13,7 @@ type ClientCaps struct {
 	Create, Rename, Delete bool // resource operations; they need DocumentChanges
 	DocumentChanges        bool // versioned edits and an order between them
 	Annotations            bool // needsConfirmation is honoured by a prompt
+	NoEdits                bool // it applies none that the server sends
 }
 
 // Edit is a workspace edit without LSP's types. The file operations come first, then
@@ -73,7 +76,37 @@ func minimalEdits(before, after []byte) []TextEdit {
 			out = append(out, TextEdit{Start: block.Start + e.Start, End: block.Start + e.End, New: e.New})
 		}
 	}
-	return out
+	return insideText(before, out)
+}
+
+// insideText moves lines that are added after the last line end to before it, which
+// gives the same text: Neovim (vim.lsp.util.apply_text_edits) has no line there and
+// adds an empty one.
+func insideText(before []byte, edits []TextEdit) []TextEdit {
+	if len(edits) == 0 {
+		return edits
+	}
+	e := &edits[len(edits)-1]
+	end := "\n"
+	if bytes.HasSuffix(before, []byte("\r\n")) {
+		end = "\r\n"
+	}
+	if e.Start != len(before) || !bytes.HasSuffix(before, []byte(end)) || !strings.HasSuffix(e.New, end) {
+		return edits
+	}
+	at, text := len(before)-len(end), end+strings.TrimSuffix(e.New, end)
+	if len(edits) > 1 {
+		last := &edits[len(edits)-2]
+		switch {
+		case last.End > at:
+			return edits
+		case last.End == at:
+			last.New += text
+			return edits[:len(edits)-1]
+		}
+	}
+	*e = TextEdit{Start: at, End: at, New: text}
+	return edits
 }
 
 // refine compares two blocks of lines by their characters. When little is alike, one

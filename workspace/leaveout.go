@@ -62,12 +62,12 @@ func (p *planner) leaveOut(ctx context.Context) error {
 func (p *planner) leaveOutPiece(u *piece, named, confirmed selection, links *linkMap) error {
 	yes := confirmed.has(u.paths())
 	switch {
-	case p.refusesPath(u), p.refusesKind(u):
-	case links.escapes(u):
-		p.skip(u, LeavesRoot, "it points to "+show(links.target(u.Path)))
 	case p.declined(u) && !yes && !named.has(u.paths()):
 		u.out = true
 		p.down.Declined = append(p.down.Declined, u.Change)
+	case p.refusesPath(u), p.refusesKind(u):
+	case links.escapes(u):
+		p.skip(u, LeavesRoot, "it points to "+show(links.target(u.Path)))
 	case u.Acts != nil && u.Acts.When == OnOpen && !yes:
 		p.skip(u, ActsOnOpen, u.Acts.Why)
 	case u.Outside && !yes && !named.has(u.paths()):

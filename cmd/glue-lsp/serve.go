@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,10 @@ says exit, its process ends or the input closes. Log lines go to standard error.
 			// Whatever prints by mistake must not end up between two messages.
 			out := os.Stdout
 			os.Stdout = os.Stderr
-			status, err := serve(cmd.Context(), log, trace, os.Stdin, out)
+			// Told to end by a signal, it still takes the last checkpoints.
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+			defer stop()
+			status, err := serve(ctx, log, trace, os.Stdin, out)
 			*code = status
 			return err
 		},

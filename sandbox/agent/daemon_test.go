@@ -260,3 +260,34 @@ func TestANewConnectionOfAClientTakesTheOldOnesPlace(t *testing.T) {
 		t.Error("the agent keeps both")
 	}
 }
+
+func TestX12_ALinkInTheSocketsPlaceIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "other.sock")
+	l, err := net.Listen("unix", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	link, file := filepath.Join(dir, "agent.sock"), filepath.Join(dir, "file")
+	if err := os.Symlink(secret, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, file} {
+		if conn, err := DialSocket(path); err == nil {
+			conn.Close()
+			t.Errorf("%s was connected to", path)
+		}
+	}
+	conn, err := DialSocket(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if _, err := DialSocket(filepath.Join(dir, "none")); !errors.Is(err, ErrGone) {
+		t.Errorf("nothing there: %v", err)
+	}
+}

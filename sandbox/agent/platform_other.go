@@ -47,3 +47,20 @@ func shortSocket(path string) (short string, done func(), err error) {
 	}
 	return path, func() {}, nil
 }
+
+// dialNoFollow connects to a socket that is not reached by a link.
+func dialNoFollow(path string) (net.Conn, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Type() != os.ModeSocket {
+		return nil, errNoSocket(path)
+	}
+	short, done, err := shortSocket(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return net.Dial("unix", short)
+}

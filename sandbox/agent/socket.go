@@ -13,6 +13,9 @@ import (
 // other systems have four bytes less.
 const maxSocketPath = 103
 
+// errNoSocket says that something else lies where the socket was.
+func errNoSocket(path string) error { return fmt.Errorf("%s is not a socket", path) }
+
 // listen listens on a unix socket that only this user can reach, in a folder that
 // only this user can enter.
 func listen(path string) (net.Listener, error) {
@@ -50,14 +53,10 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// DialSocket connects to an agent's socket.
+// DialSocket connects to an agent's socket. Commands can put anything in its place, so
+// a link is not followed: it could lead to any socket of this machine.
 func DialSocket(path string) (net.Conn, error) {
-	short, done, err := shortSocket(path)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	conn, err := net.Dial("unix", short)
+	conn, err := dialNoFollow(path)
 	if err != nil {
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("%w: nobody listens on its socket", ErrGone)

@@ -106,9 +106,16 @@ func (p *plan) bubblewrap(c choice) error {
 		args = append(args, "--dir", dir)
 	}
 	args = append(
-		args, "--dev", "/dev", "--proc", "/proc", "--bind", p.dirs.tmp, "/tmp", "--bind", p.dirs.varTmp, "/var/tmp", "--symlink", "../run", "/var/run",
+		args, "--dev", "/dev", "--proc", "/proc",
+		// bubblewrap leaves these alone where it finds the folder unwritable. Their files
+		// are root's all the same: run by root, a command could set the host's core_pattern.
+		"--ro-bind", "/proc/sys", "/proc/sys", "--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger",
+		"--bind", p.dirs.tmp, "/tmp", "--bind", p.dirs.varTmp, "/var/tmp", "--symlink", "../run", "/var/run",
 		"--bind", p.dirs.home, home,
 	)
+	if p.spec.CacheDir != "" {
+		args = append(args, "--bind", p.spec.CacheDir, filepath.Join(home, cacheName))
+	}
 	for _, b := range v.binds {
 		if b.from == "" {
 			args = append(args, "--tmpfs", b.at)
@@ -137,7 +144,7 @@ func (p *plan) bubblewrap(c choice) error {
 		"--info-fd", "3", "--", insideAgent,
 	)
 	p.argv = slices.Concat(args, p.agentArgs(filepath.Join(insideRun, socketName)).List())
-	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, goVariables(p.environ, mods != ""))...)
+	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, p.cacheVariables(home), goVariables(p.environ, mods != ""))...)
 	p.hasInit = true
 	return nil
 }

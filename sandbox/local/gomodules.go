@@ -30,8 +30,33 @@ func goModules(environ []string) string {
 	return dir
 }
 
-// defaultGoProxy is go's own, see "go help environment".
-const defaultGoProxy = "https://proxy.golang.org,direct"
+// goProxy is the proxy that go would use on the machine: the variable, what `go env -w`
+// wrote, what this go came with. They are read as data, see "go help environment"; go
+// itself is not run.
+func goProxy(environ []string) string {
+	if v := envOf(environ, "GOPROXY"); v != "" {
+		return v
+	}
+	files := []string{filepath.Join(envOf(environ, "HOME"), ".config", "go", "env")}
+	for _, dir := range filepath.SplitList(envOf(environ, "PATH")) {
+		if program, err := filepath.EvalSymlinks(filepath.Join(dir, "go")); err == nil {
+			files = append(files, filepath.Join(filepath.Dir(filepath.Dir(program)), "go.env"))
+			break
+		}
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "GOPROXY="); ok && v != "" {
+				return v
+			}
+		}
+	}
+	return "direct"
+}
 
 // goVariables are the variables that make go use it. The module cache must be
 // removable, which go's default of read-only folders is not.
@@ -41,9 +66,9 @@ func goVariables(environ []string, mods bool) []string {
 	if !mods {
 		return out
 	}
-	proxy := envOf(environ, "GOPROXY")
-	if proxy == "" || userinfo.MatchString(proxy) {
-		proxy = defaultGoProxy
+	proxy := goProxy(environ)
+	if userinfo.MatchString(proxy) {
+		proxy = "direct" // a token in a URL stays outside
 	}
 	return append(out, "GOPROXY=file://"+insideMods+","+proxy)
 }

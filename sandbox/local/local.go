@@ -184,10 +184,29 @@ func (p *plan) unconfined() error {
 	if err := linkToolchains(envOf(p.environ, "HOME"), p.dirs.home); err != nil {
 		return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
 	}
+	if p.spec.CacheDir != "" {
+		if err := os.Symlink(p.spec.CacheDir, filepath.Join(p.dirs.home, cacheName)); err != nil {
+			return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
+		}
+	}
 	p.root = p.dirs.tree
 	p.argv = append([]string{p.agentPath}, p.agentArgs(p.dirs.socket()).List()...)
-	p.env = environment(p.environ, p.spec.Env, "HOME="+p.dirs.home, "TMPDIR="+p.dirs.tmp)
+	own := append([]string{"HOME=" + p.dirs.home, "TMPDIR=" + p.dirs.tmp}, p.cacheVariables(p.dirs.home)...)
+	p.env = environment(p.environ, p.spec.Env, own...)
 	return nil
+}
+
+// cacheName is where tools keep caches in HOME, see the XDG Base Directory
+// Specification.
+const cacheName = ".cache"
+
+// cacheVariables lead tools that keep caches elsewhere to the folder that lasts.
+func (p *plan) cacheVariables(home string) []string {
+	if p.spec.CacheDir == "" {
+		return nil
+	}
+	dir := filepath.Join(home, cacheName)
+	return []string{"GOMODCACHE=" + filepath.Join(dir, "go-mod"), "npm_config_cache=" + filepath.Join(dir, "npm")}
 }
 
 func (p *plan) agentArgs(socket string) agent.Args {

@@ -146,6 +146,19 @@ func TestTheMachineIsReadOnlyAndOtherPlacesAreEmpty(t *testing.T) {
 	sh(t, box, "echo a >/tmp/a && echo b >/var/tmp/b && echo c >~/c && echo d >/workspace/d && echo e >/dev/shm/e && echo f >/dev/null")
 }
 
+func TestTheKernelsSettingsAreReadOnlyAlsoForRoot(t *testing.T) {
+	box := open(t, Options{Isolation: Bubblewrap}, nil)
+	// What is written is what is there, so that a failure of this test changes nothing.
+	for _, name := range []string{"kernel/core_pattern", "kernel/modprobe", "vm/overcommit_memory", "fs/suid_dumpable"} {
+		_, errs, status := run(t, box, sandbox.ExecRequest{Argv: []string{
+			"sh", "-c", `v=$(cat /proc/sys/$0) && printf '%s' "$v" > /proc/sys/$0`, name,
+		}})
+		if status == 0 || !strings.Contains(errs, "Read-only file system") {
+			t.Errorf("%s: status %d, %s", name, status, errs)
+		}
+	}
+}
+
 func TestOtherProcessesAreOutOfSight(t *testing.T) {
 	box := open(t, Options{Isolation: Bubblewrap}, nil)
 	if out := sh(t, box, "ls -d /proc/[0-9]* | wc -l"); len(strings.TrimSpace(out)) > 1 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"glue-lsp/sandbox"
 	"glue-lsp/sandbox/agent"
@@ -163,17 +164,22 @@ const maxComplaint = 2 << 10
 
 // complaint is what the launcher or the agent said last, for an error's end.
 func (p *plan) complaint() string {
-	b, err := os.ReadFile(p.dirs.log)
+	f, err := os.Open(p.dirs.log)
 	if err != nil {
 		return ""
 	}
-	text := strings.TrimSpace(string(b[max(0, len(b)-maxComplaint):]))
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' {
+	defer f.Close()
+	// Commands can write to it too, and as much as they like.
+	if info, err := f.Stat(); err == nil && info.Size() > maxComplaint {
+		_, _ = f.Seek(-maxComplaint, io.SeekEnd)
+	}
+	b, _ := io.ReadAll(io.LimitReader(f, maxComplaint))
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) && r != '\n' {
 			return ' '
 		}
 		return r
-	}, text)
+	}, strings.TrimSpace(strings.ToValidUTF8(string(b), "?")))
 	if text == "" {
 		return ""
 	}

@@ -47,6 +47,51 @@ func TestF30_GoModulesOfTheMachineAreUsedAndTheirCacheStaysPrivate(t *testing.T)
 	}
 }
 
+func TestF30_CachesLastFromOneSandboxToTheNext(t *testing.T) {
+	for _, isolation := range isolations {
+		t.Run(isolation, func(t *testing.T) {
+			caches := t.TempDir()
+			shared := func(s *sandbox.Spec) { s.CacheDir = caches }
+			first := open(t, Options{Isolation: isolation}, shared)
+			if out, errs, status := run(t, first, sandbox.ExecRequest{Command: `mkdir -p ~/.cache/tool && echo kept > ~/.cache/tool/x && echo "$GOMODCACHE" > ~/.cache/tool/y`}); status != 0 {
+				t.Fatalf("status %d: %s%s", status, out, errs)
+			}
+			if err := first.Close(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+			next := open(t, Options{Isolation: isolation}, shared)
+			if out, _, _ := run(t, next, sandbox.ExecRequest{Command: `cat ~/.cache/tool/x; grep -c /.cache/go-mod ~/.cache/tool/y`}); out != "kept\n1\n" {
+				t.Errorf("the next sandbox finds %q", out)
+			}
+			other := open(t, Options{Isolation: isolation}, nil)
+			if out, _, _ := run(t, other, sandbox.ExecRequest{Command: `ls ~/.cache/tool 2>&1`}); strings.Contains(out, "x\n") {
+				t.Errorf("a sandbox without that folder finds %q", out)
+			}
+		})
+	}
+}
+
+func TestX10_TheModuleProxyOfTheMachineIsReadAsData(t *testing.T) {
+	home, goroot := t.TempDir(), t.TempDir()
+	put(t, filepath.Join(goroot, "bin", "go"), "not a program")
+	path := "PATH=" + filepath.Join(goroot, "bin")
+	if got := goProxy([]string{path, "HOME=" + home}); got != "direct" {
+		t.Errorf("with nothing said: %q", got)
+	}
+	put(t, filepath.Join(goroot, "go.env"), "GOSUMDB=off\nGOPROXY=https://mirror.example,direct\n")
+	if got := goProxy([]string{path, "HOME=" + home}); got != "https://mirror.example,direct" {
+		t.Errorf("from go.env: %q", got)
+	}
+	put(t, filepath.Join(home, ".config", "go", "env"), "GOPROXY=https://mine.example\n")
+	if got := goProxy([]string{path, "HOME=" + home}); got != "https://mine.example" {
+		t.Errorf("from the user's file: %q", got)
+	}
+	env := append([]string{path, "HOME=" + home}, "GOPROXY=https://me:token@proxy.example")
+	if got := goVariables(env, true); strings.Contains(strings.Join(got, " "), "token") {
+		t.Errorf("a token goes in: %q", got)
+	}
+}
+
 // tree is the sandbox's workspace on the host.
 func (s *running) tree(t testing.TB) string {
 	t.Helper()

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"sync"
+)
+
+// turn is a lock whose waiting ends with a context. The zero value is free.
+type turn struct {
+	once sync.Once
+	held chan struct{}
+}
+
+func (t *turn) take(ctx context.Context) error {
+	t.once.Do(func() { t.held = make(chan struct{}, 1) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.held <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *turn) give() { <-t.held }
+
+// takeTurn waits until no other return, discard or closing is under way. The context
+// that it gives ends when done is called, or when the session is told to end.
+func (s *Session) takeTurn(ctx context.Context) (_ context.Context, done func(), err error) {
+	if err := s.returning.take(ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	s.interrupt = cancel
+	if s.interrupted {
+		cancel()
+	}
+	s.mu.Unlock()
+	return ctx, func() {
+		s.mu.Lock()
+		s.interrupt = nil
+		s.mu.Unlock()
+		cancel()
+		s.returning.give()
+	}, nil
+}
+
+func (s *Session) wasInterrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.interrupted
+}
+
+// lastTurn takes the turn for good: what holds it, such as a return that waits for an
+// editor that never answers, is interrupted, and so is whoever waits for it. Whatever
+// they were in the middle of is finished or undone.
+func (s *Session) lastTurn(ctx context.Context) (done func(), err error) {
+	s.mu.Lock()
+	s.interrupted = true
+	if s.interrupt != nil {
+		s.interrupt()
+	}
+	s.mu.Unlock()
+	if err := s.returning.take(ctx); err != nil {
+		return nil, err
+	}
+	return s.returning.give, nil
+}
