@@ -71,6 +71,7 @@ func newClient(c clientCapabilities, info clientInfo) client {
 			Rename:          can(protocol.ResourceOperationKindRename),
 			Delete:          can(protocol.ResourceOperationKindDelete),
 			DocumentChanges: we.DocumentChanges,
+			OpenOnly:        hidesClosedFiles(info),
 			Annotations:     we.ChangeAnnotationSupport != nil && asksBeforeApplying(c, info),
 		},
 		progress:       c.Window.WorkDoneProgress,
@@ -94,6 +95,13 @@ func asksBeforeApplying(c clientCapabilities, info clientInfo) bool {
 		return atLeast(info.Version, 0, 12) // 0.10 applies without a question
 	}
 	return c.TextDocument.CodeAction.HonorsChangeAnnotations || strings.Contains(name, "visual studio code")
+}
+
+// hidesClosedFiles reports whether an edit of a closed file ends in an unsaved buffer that
+// the server is not told of. Neovim's (vim.lsp.util) also ends a new file with one line end
+// too many.
+func hidesClosedFiles(info clientInfo) bool {
+	return strings.Contains(strings.ToLower(info.Name), "neovim")
 }
 
 // atLeast compares the first two numbers of a version such as "v0.12.4" or "0.11.0-dev".

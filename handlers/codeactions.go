@@ -14,6 +14,8 @@ import (
 // editors run by themselves on saving.
 const kindRun protocol.CodeActionKind = "glue.run"
 
+const titleRun = "Run in sandbox"
+
 type codeActionParams struct {
 	TextDocument textDocumentIdentifier `json:"textDocument"`
 	Range        textRange              `json:"range"`
@@ -62,7 +64,10 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 	}
 	var commands []protocol.Command
 	if t, ok := s.targetOf(p.TextDocument.URI); ok {
-		commands = append(commands, s.actionsFor(&t, p)...)
+		commands = s.actionsFor(&t, p)
+		if len(commands) == 1 {
+			commands[0].Title = titleRun // there is nothing to tell it from
+		}
 	}
 	for _, info := range s.news.withChanges() {
 		commands = append(commands, newCommand("Return changes from sandbox", commandReturn, sessionRef{Session: info.ID}))
@@ -80,15 +85,15 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 func (s *Server) actionsFor(t *target, p *codeActionParams) []protocol.Command {
 	var out []protocol.Command
 	if place, ok := t.testAt(int(p.Range.Start.Line)); ok && t.can(testOf) {
-		out = append(out, newCommand("Run "+clip(place.name, 60)+" in sandbox", commandRunTest,
+		out = append(out, newCommand(titleRun+": "+clip(place.name, 60), commandRunTest,
 			runTestArgs{URI: t.uri, Name: place.name}))
 	}
 	if p.Range.Start != p.Range.End && t.can(selectionOf) {
-		out = append(out, newCommand("Run selection in sandbox", commandRunSelection,
+		out = append(out, newCommand(titleRun+": selection", commandRunSelection,
 			runSelectionArgs{URI: t.uri, Range: p.Range}))
 	}
 	if t.whole && t.can(runOf) {
-		out = append(out, newCommand("Run "+clip(path.Base(t.path), 60)+" in sandbox", commandRunFile,
+		out = append(out, newCommand(titleRun+": "+clip(path.Base(t.path), 60), commandRunFile,
 			runFileArgs{URI: t.uri}))
 	}
 	return out
@@ -129,11 +134,15 @@ func (s *Server) codeLens(_ context.Context, p *codeLensParams) ([]protocol.Code
 		return out, nil
 	}
 	enc := s.peer.Load().client.encoding
-	for _, place := range t.places {
-		command := newCommand("Run in sandbox", commandRunFile, runFileArgs{URI: t.uri})
+	places := t.places
+	if len(places) == 0 && t.whole {
+		places = []runnable{{}} // the file itself, at its beginning
+	}
+	for _, place := range places {
+		command := newCommand(titleRun, commandRunFile, runFileArgs{URI: t.uri})
 		template := runOf
 		if place.name != "" {
-			command = newCommand("Run in sandbox", commandRunTest, runTestArgs{URI: t.uri, Name: place.name})
+			command = newCommand(titleRun, commandRunTest, runTestArgs{URI: t.uri, Name: place.name})
 			template = testOf
 		}
 		if !t.can(template) {

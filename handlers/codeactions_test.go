@@ -26,9 +26,9 @@ func TestCodeActionsAreWholeCommandsOfTheirOwnKind(t *testing.T) {
 	got := c.call("textDocument/codeAction", `{"textDocument":{"uri":"file:///w/a%20b.py"},"context":{"diagnostics":[]},
 		"range":{"start":{"line":1,"character":4},"end":{"line":1,"character":8}}}`)
 	want := `[
-		{"title":"Run test_a in sandbox","kind":"glue.run","command":{"title":"Run test_a in sandbox","command":"glue.runTest","arguments":[{"uri":"file:///w/a%20b.py","name":"test_a"}]}},
-		{"title":"Run selection in sandbox","kind":"glue.run","command":{"title":"Run selection in sandbox","command":"glue.runSelection","arguments":[{"uri":"file:///w/a%20b.py","range":{"start":{"line":1,"character":4},"end":{"line":1,"character":8}}}]}},
-		{"title":"Run a b.py in sandbox","kind":"glue.run","command":{"title":"Run a b.py in sandbox","command":"glue.runFile","arguments":[{"uri":"file:///w/a%20b.py"}]}}]`
+		{"title":"Run in sandbox: test_a","kind":"glue.run","command":{"title":"Run in sandbox: test_a","command":"glue.runTest","arguments":[{"uri":"file:///w/a%20b.py","name":"test_a"}]}},
+		{"title":"Run in sandbox: selection","kind":"glue.run","command":{"title":"Run in sandbox: selection","command":"glue.runSelection","arguments":[{"uri":"file:///w/a%20b.py","range":{"start":{"line":1,"character":4},"end":{"line":1,"character":8}}}]}},
+		{"title":"Run in sandbox: a b.py","kind":"glue.run","command":{"title":"Run in sandbox: a b.py","command":"glue.runFile","arguments":[{"uri":"file:///w/a%20b.py"}]}}]`
 	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), into[any](t, got)); diff != "" {
 		t.Error(diff)
 	}
@@ -46,7 +46,7 @@ func TestCodeActionsFollowWhatTheClientAsksFor(t *testing.T) {
 			t.Errorf("only %s: %+v", only, got)
 		}
 		// Without literal support the answer is plain commands.
-		if want == 1 && got[0].Command != "glue.runFile" {
+		if want == 1 && (got[0].Command != "glue.runFile" || got[0].Title != "Run in sandbox") {
 			t.Errorf("only %s: %+v", only, got[0])
 		}
 	}
@@ -60,6 +60,24 @@ func TestCodeLensesStandAtTheTests(t *testing.T) {
 		{"range":{"start":{"line":4,"character":0},"end":{"line":4,"character":26}},"command":{"title":"Run in sandbox","command":"glue.runFile","arguments":[{"uri":"file:///w/test_x.py"}]}}]`
 	if diff := cmp.Diff(into[any](t, json.RawMessage(want)), into[any](t, got)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestAFileWithoutTestsHasALensAtItsBeginning(t *testing.T) {
+	for uri, lenses := range map[string]int{"file:///w/x.sh": 1, "file:///w/x.md": 0} {
+		c := openedFile(t, `{}`, uri, "", "echo hi\n")
+		got := into[[]struct {
+			Range   textRange
+			Command struct{ Title, Command string }
+		}](t, c.call("textDocument/codeLens", `{"textDocument":{"uri":"`+uri+`"}}`))
+		if len(got) != lenses {
+			t.Errorf("%s: %+v", uri, got)
+		}
+		for _, l := range got {
+			if l.Range != (textRange{}) || l.Command.Command != "glue.runFile" || l.Command.Title != "Run in sandbox" {
+				t.Errorf("%s: %+v", uri, l)
+			}
+		}
 	}
 }
 

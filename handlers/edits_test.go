@@ -151,7 +151,7 @@ func TestAnEditorThatCannotApplyIsNotAsked(t *testing.T) {
 	if applied || reason == "" || err != nil {
 		t.Errorf("%v %q %v", applied, reason, err)
 	}
-	if got := e.Caps(); got != (workspace.ClientCaps{}) {
+	if got := e.Caps(); got != (workspace.ClientCaps{NoEdits: true}) {
 		t.Errorf("it is said to do %+v", got)
 	}
 }
@@ -161,20 +161,22 @@ func TestCapsAreWhatTheClientDoes(t *testing.T) {
 	all := workspace.ClientCaps{Create: true, Rename: true, Delete: true, DocumentChanges: true}
 	asks := all
 	asks.Annotations = true
+	neovim, neovimAsks := all, asks
+	neovim.OpenOnly, neovimAsks.OpenOnly = true, true // what it does to others is not seen
 	for name, x := range map[string]struct {
 		info, caps string
 		want       workspace.ClientCaps
 	}{
 		"VS Code":     {`{"name":"Visual Studio Code","version":"1.139.0"}`, `{"workspace":{"applyEdit":true,` + annotated + `},"textDocument":{"codeAction":{"honorsChangeAnnotations":true}}}`, asks},
 		"Theia":       {`{"name":"Eclipse Theia"}`, `{"workspace":{"applyEdit":true,` + annotated + `},"textDocument":{"codeAction":{"honorsChangeAnnotations":true}}}`, all},
-		"Neovim 0.12": {`{"name":"Neovim","version":"0.12.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, asks},
-		"Neovim 0.10": {`{"name":"Neovim","version":"0.10.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, all},
+		"Neovim 0.12": {`{"name":"Neovim","version":"0.12.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, neovimAsks},
+		"Neovim 0.10": {`{"name":"Neovim","version":"0.10.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, neovim},
 		"Helix":       {`{"name":"helix","version":"25.07"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, all},
 		"eglot": {
 			`{"name":"Eglot"}`, `{"workspace":{"applyEdit":true,"workspaceEdit":{"documentChanges":true}}}`,
 			workspace.ClientCaps{DocumentChanges: true},
 		},
-		"ALE":                 {`{}`, `{}`, workspace.ClientCaps{}},
+		"ALE":                 {`{}`, `{}`, workspace.ClientCaps{NoEdits: true}},
 		"operations as words": {`{}`, `{"workspace":{"applyEdit":true,"workspaceEdit":{"resourceOperations":["create"]}}}`, workspace.ClientCaps{}},
 	} {
 		c := connect(t, Options{})

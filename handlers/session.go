@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,6 +41,15 @@ func (p *openParams) check() error {
 		if err := checkNUL(f.value); err != nil {
 			return badParam(f.name, "%v", err)
 		}
+	}
+	return checkRuntime(p.Runtime)
+}
+
+// checkRuntime refuses a word that names no runtime. One that is named but not here is
+// for the session to say.
+func checkRuntime(name string) error {
+	if !slices.Contains([]string{"", "local", "modal"}, name) {
+		return badParam("runtime", "expected local or modal, found %q", clip(name, 40))
 	}
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"glue-lsp/internal/git"
@@ -194,6 +196,13 @@ func (s *Session) captureDurably(ctx context.Context, seq int) error {
 		return err
 	}
 	s.safe = next
+	if len(s.unread) > 0 {
+		return &Error{
+			Kind: "noSpace", Op: "take a checkpoint", Session: s.ID(), Path: s.unread[0].Path, Checkpoint: seq,
+			Message: fmt.Sprintf("%d changed files could not be captured: %s", len(s.unread), s.unread[0].Detail),
+			Hint:    "make room and try again; the session stays open, and the other files are safe",
+		}
+	}
 	if isDead(commitsErr) || ctx.Err() != nil {
 		return commitsErr
 	}
@@ -244,10 +253,14 @@ func (s *Session) countChanged(ctx context.Context, st *state) (int, error) {
 	return n, nil
 }
 
+// maxFile is the largest file, in bytes, that goes to the sandbox or comes back. A
+// file with a hole of a terabyte costs nothing to make, and hours to read.
+const maxFile = 1 << 30
+
 // capture brings the known sandbox tree up to date; the caller holds trees.
 func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
 	st := s.snapshotState()
-	req := sandbox.CaptureRequest{Base: st.Token, Ignore: s.ignore.pending(), Include: s.opts.Include, Format: s.store.Repo.Format}
+	req := sandbox.CaptureRequest{Base: st.Token, Ignore: s.ignore.pending(), Include: s.opts.Include, Format: s.store.Repo.Format, MaxFileSize: maxFile}
 	c := &collector{format: s.store.Repo.Format}
 	defer c.close()
 	res, err := sb.Capture(ctx, req, c.add)
@@ -275,7 +288,11 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
 	if s.ignore.sent == nil {
 		s.ignore.sent = []tree.IgnoreFile{}
 	}
+	s.unread = nil
 	for _, sk := range res.Skipped {
+		if sk.Reason == tree.NoRoom {
+			s.unread = append(s.unread, sk)
+		}
 		s.warn("left in the sandbox: %s (%s)", sk.Path, sk.Reason)
 	}
 	s.update(func(st *state) { st.Token, st.Theirs = res.Token, theirs })
@@ -342,7 +359,9 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 		if err != nil {
 			// The files themselves are captured; only the history of them is missing.
 			s.warn("commits made in the sandbox were refused: %v", err)
-			s.update(func(st *state) { st.Fingerprint = c.Fingerprint })
+			if ctx.Err() == nil && !isFull(err) { // else it is worth another try
+				s.update(func(st *state) { st.Fingerprint = c.Fingerprint })
+			}
 			return false, nil
 		}
 	}
@@ -351,7 +370,7 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	}
 	if err := s.keepRefs(ctx, c); err != nil {
 		s.warn("commits made in the sandbox could not be kept: %v", err)
-		head = st.Head
+		return false, nil // the next checkpoint tries again
 	}
 	refs := map[string]string{}
 	for name, id := range c.Refs {
@@ -363,34 +382,47 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	return head != st.Head || c.Bundle != nil, nil
 }
 
-// keepRefs points refs of ours at what the sandbox's refs name, so that all of it is
-// in the bundle that a return writes.
-func (s *Session) keepRefs(ctx context.Context, c *sandbox.Commits) error {
-	if c.Head != "" {
-		if err := s.store.Repo.SetRef(ctx, "refs/glue/head", c.Head); err != nil {
-			return err
-		}
-	}
-	for name, id := range c.Refs {
-		if err := s.store.Repo.SetRef(ctx, "refs/glue/inside/"+refSuffix(name), id); err != nil {
-			return err
-		}
-	}
-	return nil
+// isFull reports whether git or a write of our own found no space.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || strings.Contains(err.Error(), "No space left on device")
 }
 
-// refSuffix makes a ref's name inside the sandbox, which may be any bytes, part of a
-// name of ours.
-func refSuffix(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
-			b.WriteByte(c)
-		default:
-			fmt.Fprintf(&b, "%%%02x", c)
+// maxRefs bounds how many commits a sandbox's refs can name; what HEAD reaches does not
+// need one.
+const maxRefs = 10_000
+
+// keepRefs points refs of ours at what the sandbox's refs name, so that all of it is
+// in the bundle that a return writes. Ours are named by what they point at: names from
+// inside may be any bytes of any length, and thousands of tags name one commit.
+func (s *Session) keepRefs(ctx context.Context, c *sandbox.Commits) error {
+	refs := map[string]string{}
+	if c.Head != "" {
+		refs["refs/glue/head"] = c.Head
+	}
+	base := s.snapshotState().Base.Commit
+	var ids []string
+	for _, id := range c.Refs {
+		if id != c.Head && id != base && !s.kept[id] {
+			ids = append(ids, id)
 		}
 	}
-	return b.String()
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if len(ids) > maxRefs {
+		s.warn("the sandbox has more than %d branches and tags; some are not kept", maxRefs)
+		ids = ids[:maxRefs]
+	}
+	for _, id := range ids {
+		refs["refs/glue/inside/"+id] = id
+	}
+	if err := s.store.Repo.SetRefs(ctx, refs); err != nil {
+		return err
+	}
+	if s.kept == nil {
+		s.kept = map[string]bool{}
+	}
+	for _, id := range ids {
+		s.kept[id] = true
+	}
+	return nil
 }

@@ -147,7 +147,7 @@ func (m *Manager) workspaceOptions(o OpenOptions, folder string) workspace.Optio
 	sum := sha256.Sum256([]byte(folder))
 	return workspace.Options{
 		CacheDir: filepath.Join(m.o.Home, "cache", hex.EncodeToString(sum[:8])),
-		Include:  o.Include, Exclude: o.Exclude,
+		Include:  o.Include, Exclude: o.Exclude, MaxFileSize: maxFile,
 	}
 }
 

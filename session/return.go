@@ -65,7 +65,7 @@ func (s *Session) Return(ctx context.Context, o ReturnOptions, p Progress) (*Ret
 	}
 	defer release()
 	out, err := s.giveBack(ctx, o, p)
-	if err != nil && s.wasInterrupted() {
+	if isCanceled(err) && s.wasInterrupted() {
 		err = &Error{
 			Kind: "unavailable", Op: "return", Session: s.ID(), Message: "the server is shutting down; the changes are kept as session " + s.ID(),
 			Hint: "return them later: glue/session/return, or glue-lsp sessions apply " + s.ID(), Err: err,
@@ -334,7 +334,10 @@ func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out
 			out.Declined = append(out.Declined, c)
 		}
 	}
-	return again, errors.Join(diskErr, s.settled(ctx, st, plan, got))
+	if err := s.settled(ctx, st, plan, got); err != nil {
+		return false, err
+	}
+	return again, diskErr
 }
 
 // isConflict reports whether a file held something else than what was to be replaced.

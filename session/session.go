@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 	"glue-lsp/workspace"
 )
@@ -35,6 +36,8 @@ type Session struct {
 	ignore ignoreRules
 	last   lastSync
 	safe   checkpointed
+	kept   map[string]bool // ids that refs of the store hold
+	unread []tree.Skipped  // what the last capture had no room for
 
 	mu          sync.Mutex
 	state       state

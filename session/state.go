@@ -136,13 +136,10 @@ func takeLock(file string, h holder) (*flock.Flock, *holder, error) {
 		}
 		return nil, other, nil
 	}
-	b, err := json.Marshal(h)
-	if err == nil {
-		err = renameio.WriteFile(file+".json", b, 0o600)
-	}
-	if err != nil {
-		_ = l.Close()
-		return nil, nil, err
+	// The note only makes a message longer: a full disk must not keep changes from being
+	// returned.
+	if b, err := json.Marshal(h); err == nil {
+		_ = renameio.WriteFile(file+".json", b, 0o600)
 	}
 	return l, nil, nil
 }

@@ -28,6 +28,9 @@ func (p *planner) assign() error {
 	if limit <= 0 {
 		limit = defaultMaxFiles
 	}
+	if p.r.Caps != nil && p.r.Caps.OpenOnly {
+		limit = 0
+	}
 	a := &assignment{planner: p, left: limit}
 	for _, u := range p.taken() {
 		if u.there {

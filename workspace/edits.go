@@ -14,6 +14,7 @@ type ClientCaps struct {
 	DocumentChanges        bool // versioned edits and an order between them
 	Annotations            bool // needsConfirmation is honoured by a prompt
 	NoEdits                bool // it applies none that the server sends
+	OpenOnly               bool // files that are not open are written to disk
 }
 
 // Edit is a workspace edit without LSP's types. The file operations come first, then

@@ -50,12 +50,29 @@ func TestEditsAreSmall(t *testing.T) {
 		want          []TextEdit
 	}{
 		{"a\nb\nc\n", "a\nB\nc\n", []TextEdit{{2, 3, "B"}}},
-		{"a\nb\n", "a\nb\nc\n", []TextEdit{{4, 4, "c\n"}}},
+		{"a\nb\n", "a\nb\nc\n", []TextEdit{{3, 3, "\nc"}}},
 		{"", "new\n", []TextEdit{{0, 0, "new\n"}}},
 		{"same\n", "same\n", nil},
 		{"func old(x int) {}\n", "func new(x int) {}\n", []TextEdit{{5, 8, "new"}}},
 		{"one\r\ntwo\r\n", "one\r\n2\r\n", []TextEdit{{5, 8, "2"}}},
 		{"a😀b\n", "a😁b\n", []TextEdit{{1, 5, "😁"}}},
+	} {
+		same(t, c.before+"→"+c.after, c.want, minimalEdits([]byte(c.before), []byte(c.after)))
+	}
+}
+
+// Neovim has no line after the last line end, and makes one where text is put there.
+func TestLinesAreAddedBeforeTheLastLineEnd(t *testing.T) {
+	for _, c := range []struct {
+		before, after string
+		want          []TextEdit
+	}{
+		{"a\r\n", "a\r\nb\r\nc\r\n", []TextEdit{{1, 1, "\r\nb\r\nc"}}},
+		{"a\n", "a\n\n", []TextEdit{{1, 1, "\n"}}},
+		{"\n", "\n\n", []TextEdit{{0, 0, "\n"}}},
+		{"a\n", "ab\nc\n", []TextEdit{{1, 1, "b\nc"}}},
+		{"a\nb\n", "x\nb\nc\n", []TextEdit{{0, 1, "x"}, {3, 3, "\nc"}}},
+		{"a\n", "a\nb", []TextEdit{{2, 2, "b"}}}, // no line end, so no line
 	} {
 		same(t, c.before+"→"+c.after, c.want, minimalEdits([]byte(c.before), []byte(c.after)))
 	}

@@ -3,6 +3,7 @@ package workspace
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -245,8 +246,15 @@ func refSafe(name string) string {
 			fmt.Fprintf(&out, "_%02x", c)
 		}
 	}
-	return out.String()
+	if safe := out.String(); len(safe) <= maxRefName {
+		return safe
+	}
+	return fmt.Sprintf("%s_%x", out.String()[:maxRefName], sha256.Sum256([]byte(name)))
 }
+
+// maxRefName leaves room for a hash and ".lock" in a file's name, NAME_MAX of which is
+// 255 bytes.
+const maxRefName = 120
 
 // branchChain is what a branch of this return replays.
 func (b *mboxBuilder) branchChain() []string {

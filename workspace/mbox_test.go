@@ -359,3 +359,15 @@ func TestAMessageThatFailsItsCheckFallsBackAlone(t *testing.T) {
 		t.Error("the last message cannot be folded")
 	}
 }
+
+func TestLongRefNamesOfTheSandboxStayApartAndFitIntoAFileName(t *testing.T) {
+	long := strings.Repeat("é", 100)
+	seen := map[string]bool{}
+	for _, name := range []string{"a", "A", "a/b", "a_2fb", long, long + "x", long + "y", strings.Repeat("x", 250)} {
+		got := refSafe(name)
+		if seen[got] || len(got)+len(".lock") > 255 || strings.ContainsAny(got, "/.") {
+			t.Errorf("%s: %s", name, got)
+		}
+		seen[got] = true
+	}
+}

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"glue-lsp/internal/tree"
@@ -49,6 +50,10 @@ func (w *Workspace) ReadBack(ctx context.Context, s *Store, targets map[string]T
 		}
 		t := targets[path]
 		found, err := root.Lookup(path, s.Repo.Format)
+		if below := (*tree.PathError)(nil); errors.As(err, &below) && !t.Want.Exists() && insideOther(path, targets) {
+			// The return put a file or a link where its folder was.
+			found, err = tree.Entry{}, nil
+		}
 		if err != nil { // e.g. a folder or a socket took its place, or a link above it
 			out = append(out, Verdict{Path: path, Outcome: Changed})
 			continue
@@ -61,6 +66,17 @@ func (w *Workspace) ReadBack(ctx context.Context, s *Store, targets map[string]T
 		out = append(out, Verdict{Path: path, Outcome: t.outcome(found), Found: at(path, found)})
 	}
 	return out, nil
+}
+
+// insideOther reports whether a target wants a file or a link where a folder above path
+// was.
+func insideOther(path string, targets map[string]Target) bool {
+	for i := range len(path) {
+		if path[i] == '/' && targets[path[:i]].Want.Exists() {
+			return true
+		}
+	}
+	return false
 }
 
 func (t Target) outcome(found tree.Entry) string {

@@ -62,9 +62,10 @@ editor to start.`,
 
 // printError says what failed, why and what to do.
 func printError(err error) {
-	fmt.Fprintf(os.Stderr, "glue-lsp: %v\n", err)
+	// It may quote what a sandbox said.
+	fmt.Fprintf(os.Stderr, "glue-lsp: %s\n", printable(err.Error()))
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(os.Stderr, "  %s\n", hint)
+		fmt.Fprintf(os.Stderr, "  %s\n", printable(hint))
 	}
 }
 

@@ -89,14 +89,24 @@ func runCommand(ctx context.Context, argv []string, apply string, keep bool) (st
 		defer cancel()
 		err = errors.Join(err, a.manager.Shutdown(end))
 	}()
-	for _, w := range s.Info().Warnings {
-		fmt.Fprintf(os.Stderr, "glue-lsp: %s\n", w)
-	}
+	told := map[string]bool{}
+	printWarnings(s, told)
+	defer func() { printWarnings(s, told) }() // also of what stays behind
 	status, err = runIn(ctx, s, argv, r)
 	if err != nil {
 		return status, errors.Join(err, offer(ctx, a, s, "no", keep, true))
 	}
 	return status, offer(ctx, a, s, apply, keep, r.ended())
+}
+
+// printWarnings says what was not said yet.
+func printWarnings(s *session.Session, told map[string]bool) {
+	for _, w := range s.Info().Warnings {
+		if !told[w] {
+			told[w] = true
+			fmt.Fprintf(os.Stderr, "glue-lsp: %s\n", oneLine(w))
+		}
+	}
 }
 
 // runIn runs the command with this terminal, or these pipes, as its own.

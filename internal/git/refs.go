@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,34 @@ func (r *Repo) SetRef(ctx context.Context, name, commit string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetRefs points refs at commits, all or none, durably, by one process.
+func (r *Repo) SetRefs(ctx context.Context, refs map[string]string) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	var in bytes.Buffer
+	dirs := map[string]bool{}
+	for name, commit := range refs {
+		if err := checkRef(name); err != nil {
+			return err
+		}
+		if err := r.checkID(commit); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+		fmt.Fprintf(&in, "update %s\x00%s\x00\x00", name, commit)
+		dirs[filepath.Dir(filepath.Join(r.Dir, filepath.FromSlash(name)))] = true
+	}
+	if err := r.Run(ctx, Cmd{Args: []string{"update-ref", "--no-deref", "--stdin", "-z"}, Stdin: &in}); err != nil {
+		return fmt.Errorf("set %d refs: %w", len(refs), err)
+	}
+	for dir := range dirs {
+		if err := syncDirsUp(r.Dir, filepath.Join(dir, "x")); err != nil {
+			return fmt.Errorf("set %d refs: %w", len(refs), err)
+		}
 	}
 	return nil
 }

@@ -286,6 +286,35 @@ func TestRefsAreSetReadAndRemoved(t *testing.T) {
 	}
 }
 
+func TestManyRefsAreSetAtOnceOrNotAtAll(t *testing.T) {
+	isolate(t)
+	r := newStore(t, findGit(t), tree.SHA1)
+	commit := makeCommit(t, r, makeTree(t, r, map[string]string{"a": "1"}))
+	if err := r.SetRefs(t.Context(), map[string]string{"refs/glue/a": commit, "refs/glue/in/b": commit}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"refs/glue/a", "refs/glue/in/b"} {
+		if got, err := r.Ref(t.Context(), name); got != commit || err != nil {
+			t.Errorf("%s is %q (%v)", name, got, err)
+		}
+	}
+	for name, refs := range map[string]map[string]string{
+		"no object": {"refs/glue/c": commit, "refs/glue/d": strings.Repeat("1", 40)},
+		"no id":     {"refs/glue/c": commit, "refs/glue/d": "HEAD\x00\x00delete refs/glue/a"},
+		"no ref":    {"refs/glue/c": commit, "refs/glue/d\x00": commit},
+	} {
+		if err := r.SetRefs(t.Context(), refs); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if got, _ := r.Ref(t.Context(), "refs/glue/c"); got != "" {
+			t.Errorf("%s: the other ref was set", name)
+		}
+	}
+	if err := r.SetRefs(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBlobsAreReadByManyAtOnce(t *testing.T) {
 	isolate(t)
 	r := newStore(t, findGit(t), tree.SHA1)

@@ -51,6 +51,7 @@ type Reason string
 const (
 	Unstable   Reason = "unstable"    // kept changing while it was read
 	Unreadable Reason = "unreadable"  // permission or input/output error
+	NoRoom     Reason = "no room"     // no space or memory to take it in; it can be read later
 	Special    Reason = "special"     // socket, device, pipe
 	TooLarge   Reason = "too large"   // over the limit that the caller set
 	Secret     Reason = "secret"      // on the list of secret names

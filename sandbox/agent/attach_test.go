@@ -191,7 +191,8 @@ func TestX8_WhatNobodyTookIsCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got == 0 || got > maxKeep || res.Lost.Stdout != first || res.Lost.Stdout+got != 40_000_001 {
+	// Beside what is kept, the pipe may still hold something when the command ends.
+	if got == 0 || got > maxKeep+(1<<20) || res.Lost.Stdout != first || res.Lost.Stdout+got != 40_000_001 {
 		t.Errorf("%d bytes from %d on, lost %+v", got, first, res.Lost)
 	}
 }

@@ -70,7 +70,9 @@ func family(table map[int]*process, roots map[int]uint64) {
 }
 
 // killAll ends the processes that match: TERM, a grace, then KILL until none is left.
+// What it killed is then no process any more, not even a zombie.
 func (t *execTable) killAll(match func(process) bool) {
+	defer t.reapKilled()
 	asked := t.matching(match)
 	signalEach(asked, syscall.SIGTERM)
 	signalEach(asked, syscall.SIGCONT) // a stopped process does not see TERM before it goes on

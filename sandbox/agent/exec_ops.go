@@ -28,9 +28,9 @@ func (t *execTable) serveStart(ctx context.Context, req startRequest, s *stream)
 		return err
 	}
 	if err := s.send(startReply{PTY: c.pty != nil}); err != nil {
-		// Nobody will ever know of it.
+		// The client may have got it all the same, and lost the link only then: the command
+		// goes on, for a client that attaches again or cancels it by its id.
 		c.out.detach(rd)
-		t.end(c, false)
 		return err
 	}
 	return c.deliver(ctx, s, rd)

@@ -66,6 +66,9 @@ func anyZombie() bool {
 	return err == nil && info.Signo != 0
 }
 
+// reapKilled is reapOrphans at once, for the descendants of commands.
+func (t *execTable) reapKilled() { t.reapOnce(map[int]time.Time{}, time.Now()) }
+
 func (t *execTable) reapOnce(strangers map[int]time.Time, now time.Time) {
 	t.spawnMu.Lock() // no command is between its start and its entry in pids
 	defer t.spawnMu.Unlock()

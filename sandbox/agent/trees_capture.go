@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
@@ -171,6 +172,8 @@ func (c *captured) unreadable(p string, err error) error {
 	switch {
 	case errors.As(err, &unstable):
 		c.skip(p, tree.Unstable, err.Error())
+	case isShortage(err):
+		c.skip(p, tree.NoRoom, err.Error())
 	case !errors.Is(err, fs.ErrNotExist):
 		c.skip(p, tree.Unreadable, err.Error())
 	case c.ledger.known[p].Exists():
@@ -179,6 +182,16 @@ func (c *captured) unreadable(p string, err error) error {
 		return c.sink(gone, nil)
 	}
 	return nil
+}
+
+// isShortage reports whether something was in short supply; the file itself is fine.
+func isShortage(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *captured) skip(p string, why tree.Reason, detail string) {

@@ -111,6 +111,18 @@ func TestL2_CancelLeavesNoProcess(t *testing.T) {
 	}
 }
 
+// A zombie still answers kill -0 and is found by pgrep.
+func TestF27_ATimeoutLeavesNotEvenZombies(t *testing.T) {
+	box := open(t, Options{}, nil)
+	_, _, status := run(t, box, sandbox.ExecRequest{Command: "sleep 1000 & setsid sleep 1000 & sleep 1000", Timeout: 300 * time.Millisecond})
+	if status != 124 {
+		t.Errorf("status %d", status)
+	}
+	if left := sh(t, box, "cat /proc/[0-9]*/stat 2>/dev/null | grep '(sleep)' || true"); left != "" {
+		t.Errorf("still there: %s", left)
+	}
+}
+
 func TestADeadSandboxIsNoticedAndNamed(t *testing.T) {
 	for _, isolation := range isolations {
 		t.Run(isolation, func(t *testing.T) {

@@ -149,7 +149,7 @@ func TestTheMachineIsReadOnlyAndOtherPlacesAreEmpty(t *testing.T) {
 func TestTheKernelsSettingsAreReadOnlyAlsoForRoot(t *testing.T) {
 	box := open(t, Options{Isolation: Bubblewrap}, nil)
 	// What is written is what is there, so that a failure of this test changes nothing.
-	for _, name := range []string{"kernel/core_pattern", "kernel/modprobe", "vm/overcommit_memory", "fs/suid_dumpable"} {
+	for _, name := range []string{"kernel/core_pattern", "kernel/panic", "vm/overcommit_memory", "fs/suid_dumpable"} {
 		_, errs, status := run(t, box, sandbox.ExecRequest{Argv: []string{
 			"sh", "-c", `v=$(cat /proc/sys/$0) && printf '%s' "$v" > /proc/sys/$0`, name,
 		}})
