@@ -370,7 +370,7 @@ func TestCallsInFlightAnswerWhenTheAgentDies(t *testing.T) {
 	for range calls {
 		got := <-answers
 		var e *sandbox.Error
-		if !errors.As(got.err, &e) || e.Kind != sandbox.ExecutorDead || e.Op != got.op {
+		if !errors.As(got.err, &e) || e.Kind != sandbox.ExecutorDead || e.Op != opName(got.op) {
 			t.Errorf("%s: %v (%+v)", got.op, got.err, e)
 		}
 	}

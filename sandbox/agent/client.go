@@ -192,7 +192,7 @@ func (c *Client) session(ctx context.Context, op string) (*clientConn, error) {
 		c.mu.Unlock()
 		switch {
 		case closing:
-			return nil, &sandbox.Error{Kind: sandbox.ExecutorDead, Op: op, Message: "the sandbox was closed"}
+			return nil, &sandbox.Error{Kind: sandbox.ExecutorDead, Op: opName(op), Message: "the sandbox was closed"}
 		case err != nil:
 			return nil, deadError(op, err)
 		case conn != nil && !conn.sess.IsClosed():
@@ -209,7 +209,7 @@ func (c *Client) session(ctx context.Context, op string) (*clientConn, error) {
 			return nil, ctx.Err()
 		case <-patience:
 			return nil, &sandbox.Error{
-				Kind: sandbox.ExecutorDead, Op: op, Message: "the connection to the sandbox was lost and is not back yet",
+				Kind: sandbox.ExecutorDead, Op: opName(op), Message: "the connection to the sandbox was lost and is not back yet",
 				Hint: "commands in the sandbox go on; try again in a moment",
 			}
 		}
@@ -220,9 +220,9 @@ func (c *Client) session(ctx context.Context, op string) (*clientConn, error) {
 func deadError(op string, why error) *sandbox.Error {
 	var e *sandbox.Error
 	if errors.As(why, &e) {
-		return &sandbox.Error{Kind: sandbox.ExecutorDead, Op: op, Message: e.Message, Hint: e.Hint, Err: why}
+		return &sandbox.Error{Kind: sandbox.ExecutorDead, Op: opName(op), Message: e.Message, Hint: e.Hint, Err: why}
 	}
-	return &sandbox.Error{Kind: sandbox.ExecutorDead, Op: op, Message: why.Error(), Err: why}
+	return &sandbox.Error{Kind: sandbox.ExecutorDead, Op: opName(op), Message: why.Error(), Err: why}
 }
 
 // open starts an operation. With body the caller writes more, and then end(nil);
@@ -234,14 +234,14 @@ func (c *Client) open(ctx context.Context, op, path string, body bool, args any)
 	}
 	raw, err := json.Marshal(args)
 	if err != nil {
-		return nil, &sandbox.Error{Kind: sandbox.InvalidParams, Op: op, Path: path, Message: err.Error(), Err: err}
+		return nil, &sandbox.Error{Kind: sandbox.InvalidParams, Op: opName(op), Path: path, Message: err.Error(), Err: err}
 	}
 	msg, err := json.Marshal(request{Op: op, Body: body, Args: raw})
 	if err != nil {
-		return nil, &sandbox.Error{Kind: sandbox.InvalidParams, Op: op, Path: path, Message: err.Error(), Err: err}
+		return nil, &sandbox.Error{Kind: sandbox.InvalidParams, Op: opName(op), Path: path, Message: err.Error(), Err: err}
 	}
 	if len(msg) > maxMessage {
-		return nil, &sandbox.Error{Kind: sandbox.TooLarge, Op: op, Path: path, Message: "the request is too large for the agent's protocol"}
+		return nil, &sandbox.Error{Kind: sandbox.TooLarge, Op: opName(op), Path: path, Message: "the request is too large for the agent's protocol"}
 	}
 	conn, err := c.session(ctx, op)
 	if err != nil {
@@ -310,10 +310,10 @@ func lost(ctx context.Context, op, path string, err error) error {
 		return ctx.Err()
 	}
 	if errors.Is(err, errProtocol) {
-		return &sandbox.Error{Kind: sandbox.Unavailable, Op: op, Path: path, Message: err.Error(), Err: err}
+		return &sandbox.Error{Kind: sandbox.Unavailable, Op: opName(op), Path: path, Message: err.Error(), Err: err}
 	}
 	return &sandbox.Error{
-		Kind: sandbox.ExecutorDead, Op: op, Path: path,
+		Kind: sandbox.ExecutorDead, Op: opName(op), Path: path,
 		Message: "the connection to the sandbox was lost before the answer was complete", Err: err,
 	}
 }

@@ -176,7 +176,7 @@ func (c *command) signal(sig syscall.Signal) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.exited {
-		return &sandbox.Error{Kind: sandbox.NoSuchExec, Path: c.id, Message: "the command has ended"}
+		return &sandbox.Error{Kind: sandbox.NoSuchExec, Message: "the command has ended"}
 	}
 	err := syscall.Kill(-c.proc.Pid, sig)
 	if c.pty != nil {
@@ -185,7 +185,7 @@ func (c *command) signal(sig syscall.Signal) error {
 		}
 	}
 	if errors.Is(err, syscall.ESRCH) {
-		return &sandbox.Error{Kind: sandbox.NoSuchExec, Path: c.id, Message: "the command has ended"}
+		return &sandbox.Error{Kind: sandbox.NoSuchExec, Message: "the command has ended"}
 	}
 	return err
 }

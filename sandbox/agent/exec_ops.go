@@ -56,7 +56,7 @@ func (t *execTable) serveStdin(ctx context.Context, req stdinRequest, s *stream)
 	}
 	if c.stdin == nil {
 		return &sandbox.Error{
-			Kind: sandbox.Unsupported, Path: req.ID, Message: "the command was started without a standard input",
+			Kind: sandbox.Unsupported, Message: "the command was started without a standard input",
 			Hint: "start it with keepStdin",
 		}
 	}
@@ -69,10 +69,10 @@ func (t *execTable) serveResize(_ context.Context, req resizeRequest) (nothing, 
 		return nothing{}, err
 	}
 	if c.pty == nil {
-		return nothing{}, &sandbox.Error{Kind: sandbox.Unsupported, Path: req.ID, Message: "the command has no terminal"}
+		return nothing{}, &sandbox.Error{Kind: sandbox.Unsupported, Message: "the command has no terminal"}
 	}
 	if err := c.pty.resize(req.Size); err != nil {
-		return nothing{}, &sandbox.Error{Kind: sandbox.NoSuchExec, Path: req.ID, Message: "the command's terminal is closed"}
+		return nothing{}, &sandbox.Error{Kind: sandbox.NoSuchExec, Message: "the command's terminal is closed"}
 	}
 	return nothing{}, nil
 }

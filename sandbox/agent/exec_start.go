@@ -32,7 +32,7 @@ func (t *execTable) start(ctx context.Context, req startRequest) (*command, *rea
 
 func checkStart(req startRequest) error {
 	bad := func(what string) error {
-		return &sandbox.Error{Kind: sandbox.InvalidParams, Op: "exec.start", Message: what}
+		return &sandbox.Error{Kind: sandbox.InvalidParams, Op: startOp, Message: what}
 	}
 	switch {
 	case req.ID == "" || len(req.ID) > 256:
@@ -95,7 +95,7 @@ func (t *execTable) spawn(ctx context.Context, req startRequest) (*command, *rea
 	env = mergeEnv(env, t.marks.env(req.ID))
 	io, err := openStdio(req)
 	if err != nil {
-		return nil, nil, asError("exec.start", req.ID, err)
+		return nil, nil, asError(startOp, "", err)
 	}
 	rd := c.out.attach(sandbox.Offsets{})
 	attr := &os.ProcAttr{Dir: cwd, Env: env, Files: io.child[:], Sys: &syscall.SysProcAttr{Setsid: true}}
@@ -159,12 +159,12 @@ func (t *execTable) workDir(cwd string) (string, error) {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)
 	if err != nil {
-		e := asError("exec.start", dir, err)
+		e := asError(startOp, dir, err)
 		e.Message = "the folder to run in: " + e.Message
 		return "", e
 	}
 	if !info.IsDir() {
-		return "", &sandbox.Error{Kind: sandbox.NotADirectory, Op: "exec.start", Path: dir, Message: "the folder to run in is a file"}
+		return "", &sandbox.Error{Kind: sandbox.NotADirectory, Op: startOp, Path: dir, Message: "the folder to run in is a file"}
 	}
 	return dir, nil
 }
@@ -186,7 +186,7 @@ func program(req startRequest, env []string, cwd string) (path string, argv []st
 		}
 	}
 	return "", nil, &sandbox.Error{
-		Kind: sandbox.FileNotFound, Op: "exec.start", Path: "sh",
+		Kind: sandbox.FileNotFound, Op: startOp, Path: "sh",
 		Message: "there is neither bash nor sh in the sandbox, so that a command line cannot be run",
 		Hint:    "give the program and its arguments as argv, or use an image with a shell",
 	}
@@ -194,7 +194,7 @@ func program(req startRequest, env []string, cwd string) (path string, argv []st
 
 // startError says why a program could not be started.
 func startError(path, name, cwd string, err error) error {
-	e := asError("exec.start", name, err)
+	e := asError(startOp, name, err)
 	switch {
 	case e.Kind == sandbox.FileNotFound && path != name:
 		// The file is there: what its first line or header names is not.

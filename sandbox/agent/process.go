@@ -262,7 +262,7 @@ func (p *remote) Stdin(ctx context.Context, b []byte, eof bool) error {
 		return ctx.Err()
 	}
 	defer func() { <-p.stdinTurn }()
-	s, err := p.c.open(ctx, "exec.stdin", p.id, true, stdinRequest{ID: p.id, EOF: eof})
+	s, err := p.c.open(ctx, "exec.stdin", "", true, stdinRequest{ID: p.id, EOF: eof})
 	if err != nil {
 		return err
 	}
@@ -280,17 +280,17 @@ func (p *remote) Stdin(ctx context.Context, b []byte, eof bool) error {
 
 // Resize changes the terminal's size; see [sandbox.Process].
 func (p *remote) Resize(ctx context.Context, w sandbox.Winsize) error {
-	return p.c.do(ctx, "exec.resize", p.id, resizeRequest{ID: p.id, Size: w}, nil)
+	return p.c.do(ctx, "exec.resize", "", resizeRequest{ID: p.id, Size: w}, nil)
 }
 
 // Signal signals the process group; see [sandbox.Process].
 func (p *remote) Signal(ctx context.Context, name string) error {
-	return p.c.do(ctx, "exec.signal", p.id, signalRequest{ID: p.id, Name: name}, nil)
+	return p.c.do(ctx, "exec.signal", "", signalRequest{ID: p.id, Name: name}, nil)
 }
 
 // Cancel ends the command and its descendants; see [sandbox.Process].
 func (p *remote) Cancel(ctx context.Context) error {
-	return p.c.do(ctx, "exec.cancel", p.id, cancelRequest{ID: p.id}, nil)
+	return p.c.do(ctx, "exec.cancel", "", cancelRequest{ID: p.id}, nil)
 }
 
 // newBuffers makes the pool of buffers for output.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"glue-lsp/sandbox"
@@ -94,3 +95,30 @@ func fromWire(ws []wireString) []string {
 	}
 	return out
 }
+
+// opName is an operation's name for people; on the wire it has the short one.
+func opName(op string) string {
+	switch op {
+	case "exec.start":
+		return startOp
+	case "exec.attach":
+		return "attach to the command"
+	case "exec.stdin":
+		return "write to the command"
+	case "exec.resize":
+		return "resize the terminal"
+	case "exec.signal":
+		return "signal the command"
+	case "exec.cancel":
+		return "end the command"
+	case "exec.list":
+		return "list commands"
+	}
+	_, name, ok := strings.Cut(op, ".")
+	if !ok {
+		return op
+	}
+	return name
+}
+
+const startOp = "run the command"

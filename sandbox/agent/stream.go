@@ -197,7 +197,7 @@ func (s *stream) fail(err error) error {
 
 func (s *stream) name(e *sandbox.Error) {
 	if e.Op == "" {
-		e.Op = s.op
+		e.Op = opName(s.op)
 	}
 	if e.Path == "" {
 		e.Path = s.path

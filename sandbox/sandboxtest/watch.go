@@ -98,6 +98,21 @@ func watchTests(caps Caps) []test {
 			b.sh(t, "echo y > d7/deep/er/f")
 			until(t, "a later change in one is seen", func() bool { return s.has(b.at("d7/deep/er/f"), "changed", "created") })
 		}},
+		{"a write through the sandbox is one change of its file, and no other name is seen", func(t *testing.T, b *box) {
+			s := b.watch(t, b.dir, true)
+			for range 3 {
+				if _, err := b.sb.WriteFile(within(t), b.at("written"), strings.NewReader("x"), sandbox.WriteOptions{Create: true, Overwrite: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.sh(t, "echo 1 > last")
+			until(t, "both are seen", func() bool {
+				return s.has(b.at("written"), "created", "changed") && s.has(b.at("last"), "created", "changed")
+			})
+			if strings.Contains(s.String(), "/.glue-") {
+				t.Errorf("unfinished files are reported:\n%s", s)
+			}
+		}},
 		{"a directory that is moved is watched under its new name", func(t *testing.T, b *box) {
 			b.sh(t, "mkdir -p a/sub")
 			s := b.watch(t, b.dir, true)
