@@ -9,26 +9,22 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
 
 	"glue-lsp/internal/wire"
 )
 
 // client is a server process and a connection to it.
 type client struct {
-	cmd    *exec.Cmd
-	in     io.Closer
-	conn   *wire.Conn
-	done   chan error
-	output atomic.Int64 // bytes of glue/exec/output data, as JSON
-	edits  atomic.Int64
+	cmd  *exec.Cmd
+	in   io.Closer
+	conn *wire.Conn
+	done chan error
 }
 
 // Call answers what a client must.
 func (c *client) Call(_ context.Context, method string, _ json.RawMessage) (any, error) {
 	switch method {
 	case "workspace/applyEdit":
-		c.edits.Add(1)
 		return map[string]any{"applied": false, "failureReason": "measured only"}, nil
 	case "window/workDoneProgress/create", "client/registerCapability":
 		return nil, nil
@@ -36,12 +32,8 @@ func (c *client) Call(_ context.Context, method string, _ json.RawMessage) (any,
 	return nil, &wire.Error{Code: wire.MethodNotFound, Message: method}
 }
 
-// Notify counts output.
-func (c *client) Notify(_ context.Context, method string, params json.RawMessage) {
-	if method == "glue/exec/output" {
-		c.output.Add(int64(len(params)))
-	}
-}
+// Notify takes notifications, of which none is needed.
+func (c *client) Notify(context.Context, string, json.RawMessage) {}
 
 // start starts a server with a state folder of its own and initializes it for folder.
 func (b *bench) start(home, folder string) (*client, error) {

@@ -52,16 +52,17 @@ func (b *bench) measureExec() error {
 		return err
 	}
 	b.add(row{what: "`glue/fs/exists`, p50", floor: "–", here: here, goal: "–"})
-	if err := b.measureOutput(c); err != nil {
+	if err := c.stop(); err != nil {
 		return err
 	}
-	if err := c.stop(); err != nil {
+	if err := b.measureOutput(folder); err != nil {
 		return err
 	}
 	return b.measureConfining()
 }
 
-func (b *bench) measureOutput(c *client) error {
+// measureOutput floods a client that does nothing but count.
+func (b *bench) measureOutput(folder string) error {
 	const total = 100 * mebibyte
 	command := fmt.Sprintf("yes 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde | head -c %d", total)
 	start := time.Now()
@@ -80,20 +81,31 @@ func (b *bench) measureOutput(c *client) error {
 		return err
 	}
 	floor := time.Since(start)
+	c, err := b.startCounting(filepath.Join(b.work, "home-output"), folder)
+	if err != nil {
+		return err
+	}
+	if _, err := c.call("glue/session/open", map[string]any{}); err != nil {
+		return err
+	}
 	before, err := resident(c.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
 	start = time.Now()
-	if err := c.call("glue/exec", map[string]any{"command": command, "sync": false, "stream": true, "windowBytes": 1 << 30}, nil); err != nil {
+	got, err := c.call("glue/exec", map[string]any{"command": command, "sync": false, "stream": true, "windowBytes": 1 << 30})
+	if err != nil {
 		return err
 	}
 	here := time.Since(start)
-	if got := c.output.Load(); got < total {
+	if got < total {
 		return fmt.Errorf("only %d of %d bytes of output arrived", got, total)
 	}
 	after, err := resident(c.cmd.Process.Pid)
 	if err != nil {
+		return err
+	}
+	if err := c.stop(); err != nil {
 		return err
 	}
 	rate := func(d time.Duration) string { return fmt.Sprintf("%.0f MiB/s", 100/d.Seconds()) }

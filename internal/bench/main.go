@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,6 +33,7 @@ type bench struct {
 	ctx    context.Context
 	server string // path of the binary
 	work   string // private folder of this run
+	fs     string // the kind of file system that work is on
 	rows   []row
 }
 
@@ -51,7 +53,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	b := &bench{ctx: context.Background(), server: abs, work: work}
+	b := &bench{ctx: context.Background(), server: abs, work: work, fs: fileSystem(work)}
 	err = b.run(*only)
 	if rmErr := os.RemoveAll(work); err == nil {
 		err = rmErr
@@ -113,12 +115,30 @@ func (r row) cells() string {
 func (b *bench) page() string {
 	var s strings.Builder
 	s.WriteString("# Benchmarks\n\nMade by `make bench`: both sides of each row in one run, medians. Ratios travel between\nmachines, absolute times do not.\n\n")
-	fmt.Fprintf(&s, "%d cores, %s/%s, %s.\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(&s, "%d cores, %s/%s, %s; files on %s (TMPDIR chooses).\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), b.fs)
 	s.WriteString("| what | floor is | floor | here | ratio | goal |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range b.rows {
 		fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", r.what, r.floor, r.cells(), r.goal)
 	}
+	s.WriteString(notes)
 	return s.String()
+}
+
+const notes = "\n" +
+	"The open is spent on bytes, not on waiting: each file is read, hashed and deflated once on the\n" +
+	"host, and inflated and hashed twice in the sandbox, by the agent, which writes the files, and by\n" +
+	"`git index-pack`, which the agent feeds at the same time. Both sides share this machine's cores. A\n" +
+	"small request costs waking one thread after another in two processes; the floor's two processes\n" +
+	"share a core's cache, so compare it with other servers rather than with the pipe. The client that\n" +
+	"measures output only counts frames, and still takes its part of the cores.\n"
+
+// fileSystem names the kind that a folder lies on, as stat(1) does.
+func fileSystem(dir string) string {
+	out, err := exec.Command("stat", "-f", "-c", "%T", dir).Output()
+	if err != nil {
+		return "an unknown file system"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func short(d time.Duration) string {
