@@ -8,6 +8,6 @@
 //
 // It never runs a program, never follows a symbolic link, never maps a file into
 // memory and never trusts a path. Start reading at [Entry], then [Scan] (reading)
-// and [Root] (writing). [Cache] and [Listing] make the second time cheap; [Matcher]
+// and [Root] (writing). [Cache] makes the second time cheap; [Matcher]
 // decides by gitignore rules.
 package tree

@@ -5,7 +5,6 @@ package tree
 import (
 	"context"
 	"io"
-	"time"
 )
 
 // Scan is not there on this system; the error is [ErrUnsupported].
@@ -42,14 +41,3 @@ func (r *Root) Remove(string, Entry, Format) error { return ErrUnsupported }
 
 // Sync is not there on this system; the error is [ErrUnsupported].
 func (r *Root) Sync() error { return ErrUnsupported }
-
-// Listing is not there on this system; [NewListing] fails.
-type Listing struct{}
-
-// NewListing is not there on this system; the error is [ErrUnsupported].
-func NewListing(context.Context, string, time.Time, ListingOptions) (*Listing, error) {
-	return nil, ErrUnsupported
-}
-
-// Unchanged is always false.
-func (l *Listing) Unchanged(context.Context) bool { return false }
