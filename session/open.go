@@ -248,7 +248,8 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	}
 	s.safe = checkpointed{theirs: s.state.Theirs}
 	s.check.start(s)
-	s.wg.Go(s.watch)
+	sb := s.sb
+	s.wg.Go(func() { s.watch(sb) })
 	p.say("ready", 100)
 	return s, nil
 }

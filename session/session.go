@@ -201,8 +201,7 @@ func (s *Session) releaseWorkspace() {
 }
 
 // watch waits for the sandbox's end and says so at once.
-func (s *Session) watch() {
-	sb := s.sb
+func (s *Session) watch(sb sandbox.Sandbox) {
 	select {
 	case <-sb.Done():
 	case <-s.finished:
