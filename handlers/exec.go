@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"time"
@@ -300,7 +301,11 @@ func (s *Server) execSignal(ctx context.Context, p *signalParams) (empty, error)
 	if err != nil {
 		return empty{}, err
 	}
-	return empty{}, ex.Signal(ctx, p.Signal)
+	err = ex.Signal(ctx, p.Signal)
+	if e := (*sandbox.Error)(nil); errors.As(err, &e) && e.Kind == sandbox.InvalidParams {
+		return empty{}, badParam("signal", "%s", e.Message)
+	}
+	return empty{}, err
 }
 
 type execListParams struct{ sessionRef }

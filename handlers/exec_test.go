@@ -94,6 +94,7 @@ func TestCommandsCanBeFedAndSignalled(t *testing.T) {
 		done <- raw
 	}()
 	c.await(methodOutput, contains("trapped"))
+	c.refused("glue/exec/signal", `{"execId":"sig","signal":"SIGFOO"}`, -32602, "signal: there is no signal SIGFOO")
 	c.call("glue/exec/signal", `{"execId":"sig","signal":"SIGINT"}`)
 	if got := into[execResult](t, <-done); got.ExitCode != 7 {
 		t.Errorf("after SIGINT: %+v", got)
