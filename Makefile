@@ -27,6 +27,10 @@ demo: deps build ## show the main job: a real LSP conversation on a real tree, i
 deps: # what running and testing need from the system
 	@scripts/install-deps
 
+.PHONY: trees
+trees: # other people's repositories that tests and benchmarks work on
+	go mod download $(GLUE_TEST_TREE_MODULE)
+
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	GOBIN=$(abspath $(TOOLS)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 	@touch $@
@@ -54,12 +58,11 @@ vet:
 	GOOS=darwin go vet $(PKGS)
 
 .PHONY: unit
-unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps # all but the contract that each runtime passes as a whole, which takes a minute each
+unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees # all but the contract that each runtime passes as a whole, which takes a minute each
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short -skip Contract $(PKGS)
 
 .PHONY: test
-test: deps build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
-	go mod download $(GLUE_TEST_TREE_MODULE)
+test: deps trees build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -timeout 15m $(PKGS)
 
 .PHONY: race
@@ -68,7 +71,6 @@ race: ## all tests under the race detector
 
 .PHONY: bench
 bench: deps build ## measure against floors in the same run, and write docs/benchmarks.md
-	go mod download $(GLUE_TEST_TREE_MODULE)
 	go run ./internal/bench -server bin/glue-lsp -out docs/benchmarks.md
 
 .PHONY: soak
