@@ -272,7 +272,11 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 	if err != nil {
 		return nil, err
 	}
-	return m.Open(ctx, o, report.report)
+	sess, err := m.Open(ctx, o, report.report)
+	if err == nil {
+		s.tellUnconfined(sess)
+	}
+	return sess, err
 }
 
 // ready are the open sessions.

@@ -80,6 +80,8 @@ type Server struct {
 	news     announcements
 	offers   offers
 	stall    time.Duration
+
+	toldUnconfined atomic.Bool
 }
 
 // The phases of a connection: LSP 3.18, "Server lifecycle".

@@ -92,7 +92,15 @@ func (s *Server) openSession(ctx context.Context, p *openParams, report *progres
 	if err != nil {
 		return sessionInfo{}, err
 	}
+	s.tellUnconfined(sess)
 	return toSessionInfo(sess.Info(), s.peer.Load().uriOf), nil
+}
+
+// tellUnconfined says once to the person that commands run without a sandbox around them.
+func (s *Server) tellUnconfined(sess *session.Session) {
+	if i := sess.Info(); i.Isolation == "none" && len(i.Gaps) > 0 && !s.toldUnconfined.Swap(true) {
+		s.say(protocol.MessageTypeWarning, "glue: commands are not confined on this machine: "+i.Gaps[0])
+	}
 }
 
 // openOptions are what the settings say about a session on a folder.

@@ -243,6 +243,9 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		st.Checkpoint = CheckpointInfo{Commit: base.Commit, At: m.o.Now()}
 		st.State = Ready
 	})
+	if info.Isolation == "none" && len(info.Gaps) > 0 {
+		s.warn("commands in this session are not confined: %s", info.Gaps[0])
+	}
 	if err := s.save(true); err != nil {
 		return nil, err
 	}

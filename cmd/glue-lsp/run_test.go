@@ -429,3 +429,24 @@ func TestVersionAndHelp(t *testing.T) {
 	out, _ = p.does(0, "completion", "bash")
 	p.sees(out, "complete")
 }
+
+func TestASessionThatIsNotConfinedSaysSo(t *testing.T) {
+	p := newPerson(t)
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir() // a machine with git and a shell, and no bubblewrap
+	for _, tool := range []string{git, "/bin/sh", "/bin/true"} {
+		if err := os.Symlink(tool, filepath.Join(dir, filepath.Base(tool))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.env = []string{"PATH=" + dir}
+	_, errs := p.does(0, "run", "--", "true")
+	p.sees(errs, "not confined", "bubblewrap")
+	p.env = nil
+	if _, errs := p.does(0, "run", "--", "true"); strings.Contains(errs, "not confined") {
+		t.Errorf("a confined session says: %s", errs)
+	}
+}
