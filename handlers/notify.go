@@ -68,43 +68,48 @@ func (a *announcements) waitLocked() <-chan struct{} {
 	return a.moved
 }
 
-// next waits for the oldest announcement that was not sent.
-func (a *announcements) next(ctx context.Context) (session.Info, error) {
+// await waits until ready, which is asked under the lock, says so.
+func (a *announcements) await(ctx context.Context, ready func() bool) error {
 	for {
 		a.mu.Lock()
-		if len(a.queue) > 0 {
-			info := a.queue[0]
-			a.queue = a.queue[1:]
+		if ready() {
 			a.mu.Unlock()
-			return info, nil
+			return nil
 		}
 		moved := a.waitLocked()
 		a.mu.Unlock()
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return session.Info{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
 
+// next waits for the oldest announcement that was not sent.
+func (a *announcements) next(ctx context.Context) (info session.Info, err error) {
+	err = a.await(ctx, func() bool {
+		if len(a.queue) == 0 {
+			return false
+		}
+		info, a.queue = a.queue[0], a.queue[1:]
+		return true
+	})
+	return info, err
+}
+
 // checkpoint waits until a session's checkpoint seq is safe, or the session has ended.
 func (a *announcements) checkpoint(ctx context.Context, id string, seq int) (session.Info, error) {
-	for {
-		a.mu.Lock()
+	var found session.Info
+	err := a.await(ctx, func() bool {
 		info, known := a.latest[id]
-		if known && (info.Checkpoint.Seq >= seq || info.State == session.Closed || info.State == session.StateLost) {
-			a.mu.Unlock()
-			return info, nil
+		if !known || info.Checkpoint.Seq < seq && info.State != session.Closed && info.State != session.StateLost {
+			return false
 		}
-		moved := a.waitLocked()
-		a.mu.Unlock()
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return session.Info{}, ctx.Err()
-		}
-	}
+		found = info
+		return true
+	})
+	return found, err
 }
 
 // announce sends sessions' changes until the connection ends.

@@ -109,10 +109,12 @@ func (s *Server) openOptions(folder string) (session.OpenOptions, error) {
 	if err != nil {
 		return session.OpenOptions{}, err
 	}
-	return optionsFrom(settings, folder, &editor{s: s}), nil
+	return OpenOptions(settings, folder, &editor{s: s}), nil
 }
 
-func optionsFrom(c *config.Settings, folder string, e session.Editor) session.OpenOptions {
+// OpenOptions are what settings say about a session on a folder; e is nil for a command
+// line.
+func OpenOptions(c *config.Settings, folder string, e session.Editor) session.OpenOptions {
 	o := session.OpenOptions{
 		Folder: folder, Runtime: c.Runtime, Editor: e, Include: c.Include, Exclude: c.Exclude, ReturnMode: c.ReturnMode,
 		BundleMaxBytes: int64(c.BundleMaxMB) << 20, ReturnMaxBytes: int64(c.ReturnMaxMB) << 20,

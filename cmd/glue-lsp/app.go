@@ -61,16 +61,3 @@ func newManager(home string, s *config.Settings, o session.Options) (*session.Ma
 	}
 	return session.NewManager(o)
 }
-
-// openOptions are the settings as they concern opening a session.
-func (a *app) openOptions(folder string) session.OpenOptions {
-	s := a.settings
-	o := session.OpenOptions{
-		Folder: folder, Runtime: s.Runtime, Include: s.Include, Exclude: s.Exclude, ReturnMode: s.ReturnMode,
-		BundleMaxBytes: int64(s.BundleMaxMB) << 20, ReturnMaxBytes: int64(s.ReturnMaxMB) << 20,
-	}
-	if s.Runtime == "local" {
-		o.Network = s.LocalNetwork
-	}
-	return o
-}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"glue-lsp/handlers"
 	"glue-lsp/sandbox"
 	"glue-lsp/session"
 )
@@ -76,7 +77,7 @@ func runCommand(ctx context.Context, argv []string, apply string, keep bool) (st
 		return exitFailure, fmt.Errorf("this folder is gone: %w", err)
 	}
 	show := newStatusLine()
-	o := a.openOptions(folder)
+	o := handlers.OpenOptions(a.settings, folder, nil)
 	o.New = true
 	s, err := a.manager.Open(ctx, o, show.progress)
 	show.clear()

@@ -37,33 +37,40 @@ func (c *client) Notify(context.Context, string, json.RawMessage) {}
 
 // start starts a server with a state folder of its own and initializes it for folder.
 func (b *bench) start(home, folder string) (*client, error) {
-	c := &client{done: make(chan error, 1)}
-	c.cmd = exec.Command(b.server, "serve", "--log-level", "error")
-	c.cmd.Env = append(os.Environ(), "GLUE_HOME="+home)
-	c.cmd.Stderr = os.Stderr
-	in, err := c.cmd.StdinPipe()
+	cmd, in, out, err := b.spawn(home)
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	c.in = in
+	c := &client{cmd: cmd, in: in, done: make(chan error, 1)}
 	c.conn = wire.New(out, in, c, wire.Options{})
 	go func() { c.done <- c.conn.Run(context.Background()) }()
 	var result json.RawMessage
-	err = c.call("initialize", map[string]any{
-		"processId": os.Getpid(), "capabilities": map[string]any{},
-		"workspaceFolders": []any{map[string]any{"uri": "file://" + folder, "name": "bench"}},
-	}, &result)
+	err = c.call("initialize", initializeParams(folder), &result)
 	if err != nil {
 		return nil, err
 	}
 	return c, c.conn.Notify(context.Background(), "initialized", map[string]any{})
+}
+
+// spawn starts a server process with a state folder of its own.
+func (b *bench) spawn(home string) (cmd *exec.Cmd, in io.WriteCloser, out io.ReadCloser, err error) {
+	cmd = exec.Command(b.server, "serve", "--log-level", "error")
+	cmd.Env = append(os.Environ(), "GLUE_HOME="+home)
+	cmd.Stderr = os.Stderr
+	if in, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	return cmd, in, out, cmd.Start()
+}
+
+func initializeParams(folder string) map[string]any {
+	return map[string]any{
+		"processId": os.Getpid(), "capabilities": map[string]any{},
+		"workspaceFolders": []any{map[string]any{"uri": "file://" + folder, "name": "bench"}},
+	}
 }
 
 func (c *client) call(method string, params, result any) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -23,25 +22,12 @@ type countingClient struct {
 }
 
 func (b *bench) startCounting(home, folder string) (*countingClient, error) {
-	cmd := exec.Command(b.server, "serve", "--log-level", "error")
-	cmd.Env = append(os.Environ(), "GLUE_HOME="+home)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	cmd, in, out, err := b.spawn(home)
 	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	c := &countingClient{cmd: cmd, in: in, out: bufio.NewReaderSize(out, 1<<20)}
-	_, err = c.call("initialize", map[string]any{
-		"processId": os.Getpid(), "capabilities": map[string]any{},
-		"workspaceFolders": []any{map[string]any{"uri": "file://" + folder, "name": "bench"}},
-	})
+	_, err = c.call("initialize", initializeParams(folder))
 	if err != nil {
 		return nil, err
 	}
