@@ -50,7 +50,23 @@ type diffOptions struct {
 	env     []string
 }
 
+// diffTrees compares. Renames are looked for by reading files whole: where those are too
+// large for that, they are told as removed and added.
 func (r *Repo) diffTrees(ctx context.Context, from, to string, o diffOptions) ([]DiffEntry, error) {
+	entries, err := r.diffTreesOnce(ctx, from, to, o)
+	if o.renames && outOfMemory(err) {
+		o.renames = false
+		return r.diffTreesOnce(ctx, from, to, o)
+	}
+	return entries, err
+}
+
+func outOfMemory(err error) bool {
+	var limit *LimitError
+	return errors.As(err, &limit) && limit.What == LimitMemory
+}
+
+func (r *Repo) diffTreesOnce(ctx context.Context, from, to string, o diffOptions) ([]DiffEntry, error) {
 	for _, id := range []*string{&from, &to} {
 		if *id == "" {
 			*id = r.emptyTree()

@@ -133,6 +133,10 @@ func openGitDir(dir string) (found, error) {
 			f.commonDir = filepath.Join(dir, f.commonDir)
 		}
 	}
+	// One that may not be looked into is no reason to take its files for a plain folder's.
+	if _, err := os.Lstat(filepath.Join(dir, "HEAD")); errors.Is(err, os.ErrPermission) {
+		return found{}, err
+	}
 	head := exists(filepath.Join(dir, "HEAD"))
 	objects := exists(filepath.Join(f.commonDir, "objects"))
 	refs := exists(filepath.Join(f.commonDir, "refs"))

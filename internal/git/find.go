@@ -20,6 +20,8 @@ const (
 type Git struct {
 	Path    string // absolute
 	Version string // as git says it, e.g. "2.39.5"
+
+	started func(pid int) // told to tests, before a command has read any input; nil
 }
 
 // Find looks for git on PATH and asks it for its version. The error is a

@@ -1,6 +1,8 @@
 package git
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -60,6 +62,37 @@ func (l *lister) addIgnoreFiles(root string) {
 	slices.SortStableFunc(l.out.IgnoreFiles, func(a, b tree.IgnoreFile) int {
 		return strings.Count(withSlash(a.Dir), "/") - strings.Count(withSlash(b.Dir), "/")
 	})
+}
+
+// addOffDisk adds the rules that are in force from the index alone. One whose content
+// is not here, as in a partial clone, is not in force to git either.
+func (l *lister) addOffDisk(ctx context.Context, src *Source, dir string) error {
+	if len(l.off) == 0 || src == nil {
+		return nil
+	}
+	objects, err := (&Repo{Git: l.git, Dir: dir, Format: src.Format}).Blobs(ctx)
+	if err != nil {
+		return err
+	}
+	defer objects.Close()
+	for _, o := range l.off {
+		rules, err := objects.Get(o.hash, maxRulesFile)
+		var missing *NoObjectError
+		var large *TooLargeError
+		switch {
+		case errors.As(err, &missing), errors.As(err, &large):
+			continue
+		case err != nil:
+			return err
+		}
+		l.addRules(strings.TrimSuffix(strings.TrimSuffix(o.path, ".gitignore"), "/"), rules)
+	}
+	return nil
+}
+
+func isFolder(name string) bool {
+	info, err := os.Lstat(name)
+	return err == nil && info.IsDir()
 }
 
 func withSlash(dir string) string {

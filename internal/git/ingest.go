@@ -16,7 +16,10 @@ import (
 // IngestLimits are for a pack that comes from a sandbox, where nothing else is
 // asked for.
 var IngestLimits = Limits{
-	Memory: DefaultLimits.Memory / 2,
+	// The lists of a million objects fit; of objects that are built from deltas, and so
+	// from a few bytes, there are two in memory at once.
+	Memory: 768 << 20,
+	Piece:  96 << 20,
 	CPU:    DefaultLimits.CPU,
 	Wall:   DefaultLimits.Wall,
 	File:   4 << 30,
@@ -73,7 +76,7 @@ func (r *Repo) ingest(ctx context.Context, in io.Reader, l Limits) (map[string]s
 		return nil, fmt.Errorf("the bundle builds on what is not here: %w", err)
 	}
 	env := quarantine(dir, r.Dir)
-	args := []string{"index-pack", "--stdin", "--fix-thin", "--threads=1", strictness}
+	args := []string{"-c", "core.deltaBaseCacheLimit=32m", "-c", "core.packedGitLimit=128m", "-c", "core.packedGitWindowSize=16m", "index-pack", "--stdin", "--fix-thin", "--threads=1", strictness}
 	if l.File > 0 {
 		args = append(args, "--max-input-size="+strconv.FormatInt(l.File, 10))
 	}

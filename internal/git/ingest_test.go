@@ -88,6 +88,7 @@ func makePack(t testing.TB, objects ...packObject) []byte {
 			t.Fatal(err)
 		}
 	}
+	z := zlib.NewWriter(io.Discard)
 	for _, o := range objects {
 		size := o.size
 		if size == 0 {
@@ -106,7 +107,7 @@ func makePack(t testing.TB, objects ...packObject) []byte {
 			}
 			b.Write(id)
 		}
-		z := zlib.NewWriter(&b)
+		z.Reset(&b)
 		if _, err := z.Write(o.content); err != nil {
 			t.Fatal(err)
 		}

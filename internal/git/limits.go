@@ -1,6 +1,8 @@
 package git
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,6 +11,7 @@ import (
 // Limits bound a git command that reads what a sandbox sent. Zero means no limit.
 type Limits struct {
 	Memory int64         // bytes of address space
+	Piece  int64         // bytes that are asked for at once, such as for one object; zero is Memory
 	CPU    time.Duration // of all threads together, rounded up to seconds
 	Wall   time.Duration
 	File   int64 // bytes of the largest file that it may write
@@ -32,6 +35,7 @@ const (
 	LimitCPU     Limit = "processor time"
 	LimitWall    Limit = "time"
 	LimitFile    Limit = "file size"
+	LimitOutput  Limit = "output"
 	LimitEntries Limit = "number of files"
 )
 
@@ -52,7 +56,7 @@ func (l *Limits) env() []string {
 	if l.Memory <= 0 {
 		return nil
 	}
-	return []string{"GIT_ALLOC_LIMIT=" + strconv.FormatInt(l.Memory, 10)}
+	return []string{"GIT_ALLOC_LIMIT=" + strconv.FormatInt(cmp.Or(l.Piece, l.Memory), 10)}
 }
 
 func seconds(d time.Duration) uint64 {
@@ -65,4 +69,34 @@ func byteCount(n int64) string {
 		return strconv.FormatInt(n/unit, 10) + " MiB"
 	}
 	return strconv.FormatInt(n, 10) + " bytes"
+}
+
+// maxOutput is how much of a command's output is held in memory, in bytes. What lists
+// files of a tree that came from a sandbox is read record by record instead.
+const maxOutput = 256 << 20
+
+// boundedBuffer keeps a command's output, and ends a command that prints too much.
+type boundedBuffer struct {
+	most int
+	buf  bytes.Buffer // not embedded: its ReadFrom knows no bound
+	err  error
+}
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if b.err == nil && b.buf.Len()+len(p) > b.most {
+		b.err = &LimitError{What: LimitOutput, Max: byteCount(int64(b.most))}
+		b.buf = bytes.Buffer{}
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return b.buf.Write(p)
+}
+
+// result gives what a command printed, and why it is not all of it.
+func (b *boundedBuffer) result(err error) ([]byte, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.buf.Bytes(), err
 }

@@ -23,6 +23,10 @@ type FileList struct {
 	// disk, or be a folder there. What a sparse checkout or a skip-worktree bit
 	// leaves out is in only if it is on the disk all the same.
 	Paths []string
+	// Elsewhere are tracked paths that the user's git keeps out of the working tree on
+	// purpose (a sparse checkout, a skip-worktree bit), sorted; one that ends in a slash
+	// stands for all below it. That they are not on the disk says nothing about them.
+	Elsewhere []string
 	// Untracked are those of Paths that no index names, sorted.
 	Untracked []string
 	// Ignored are untracked paths that an ignore rule leaves out, sorted; a folder
@@ -57,6 +61,7 @@ func (g *Git) ListFiles(ctx context.Context, src *Source, dir string) (FileList,
 	slices.Sort(l.out.Paths)
 	l.out.Paths = slices.Compact(l.out.Paths)
 	slices.Sort(l.out.Untracked)
+	slices.Sort(l.out.Elsewhere)
 	l.addIgnoreFiles(src.Root)
 	l.out.Ignored = withoutInner(l.out.Ignored)
 	return l.out, nil
@@ -68,7 +73,12 @@ type lister struct {
 	outer userConfig
 	out   FileList
 	dirs  int // private folders handed out for nested repositories
+	off   []offDisk
 }
+
+// offDisk is a tracked .gitignore that is not checked out, while its folder is there:
+// git takes its rules from the index.
+type offDisk struct{ path, hash string }
 
 // list adds what belongs to the folder root, which is known as prefix in the whole
 // ("" or ending in a slash). Without src the folder is no repository, and every
@@ -89,7 +99,7 @@ func (l *lister) list(ctx context.Context, src *Source, root, prefix, dir string
 	excludesArg := []string{"-c", "core.excludesFile=" + excludes, "ls-files", "-z", "--others", "--exclude-standard"}
 	var both sync.WaitGroup
 	both.Go(func() {
-		filesErr = l.git.run(ctx, at, Cmd{Args: slices.Concat(excludesArg, []string{"--cached", "--stage", "-t"}), Stdout: &files, warnings: &warnings})
+		filesErr = l.git.run(ctx, at, Cmd{Args: slices.Concat(excludesArg, []string{"--cached", "--stage", "--sparse", "-t"}), Stdout: &files, warnings: &warnings})
 	})
 	both.Go(func() {
 		ignoredErr = l.git.run(ctx, at, Cmd{Args: slices.Concat(excludesArg, []string{"--ignored", "--directory"}), Stdout: &ignored})
@@ -100,8 +110,12 @@ func (l *lister) list(ctx context.Context, src *Source, root, prefix, dir string
 	}
 	l.addUnreadable(prefix, warnings)
 	l.addOuterRules(src, prefix, depth)
+	l.off = nil
 	inner, err := l.addFiles(files.String(), root, prefix)
 	if err != nil {
+		return err
+	}
+	if err := l.addOffDisk(ctx, src, at.gitDir); err != nil {
 		return err
 	}
 	for path := range strings.SplitSeq(strings.TrimSuffix(ignored.String(), "\x00"), "\x00") {
@@ -118,7 +132,8 @@ func (l *lister) list(ctx context.Context, src *Source, root, prefix, dir string
 }
 
 // addFiles reads what ls-files printed: "<tag> <mode> <hash> <stage>\t<path>" for
-// tracked paths, "? <path>" for others, where a nested repository ends in a slash.
+// tracked paths (with a slash at its end a folder that a sparse index names as one),
+// "? <path>" for others, where a nested repository ends in a slash.
 // It gives the folders of nested repositories and submodules.
 func (l *lister) addFiles(out, root, prefix string) (inner []string, err error) {
 	for record := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
@@ -140,11 +155,18 @@ func (l *lister) addFiles(out, root, prefix string) (inner []string, err error) 
 			return nil, fmt.Errorf("ls-files printed %q", record)
 		}
 		onDisk := true
-		if f[0] == "S" || f[1] == "160000" {
+		if f[1] == "040000" {
+			onDisk = false // git names its files when it is on the disk
+		} else if f[0] == "S" || f[1] == "160000" {
 			_, err := os.Lstat(filepath.Join(root, filepath.FromSlash(path)))
 			onDisk = err == nil
 		}
 		switch {
+		case !onDisk && f[0] == "S":
+			l.out.Elsewhere = append(l.out.Elsewhere, prefix+path)
+			if name := strings.TrimSuffix(path, ".gitignore"); name != path && (name == "" || strings.HasSuffix(name, "/")) && isFolder(filepath.Join(root, filepath.FromSlash(name))) {
+				l.off = append(l.off, offDisk{prefix + path, f[2]})
+			}
 		case !onDisk:
 		case f[1] == "160000":
 			inner = append(inner, path)
@@ -193,16 +215,19 @@ func (l *lister) listNested(ctx context.Context, root, prefix, dir string, depth
 // addUnreadable notes the folders that git could not enter; their files would be
 // missing without a word.
 func (l *lister) addUnreadable(prefix, warnings string) {
-	for line := range strings.Lines(warnings) {
-		rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "warning: could not open directory '")
-		if !ok {
-			continue
-		}
+	const says = "warning: could not open directory '"
+	for _, rest := range strings.Split(warnings, says)[1:] {
+		folder, detail := rest, "its name is too long to be told"
 		if end := strings.LastIndex(rest, "': "); end >= 0 {
-			l.out.Skipped = append(l.out.Skipped, tree.Skipped{
-				Path: prefix + strings.TrimSuffix(rest[:end], "/"), Reason: tree.Unreadable, Detail: plain(rest[end+3:]),
-			})
+			folder = rest[:end]
+			detail, _, _ = strings.Cut(plain(rest[end+3:]), "\n")
+		} else if cut := strings.LastIndexByte(rest, '/'); cut > 0 {
+			// git's words end where its buffer does, within a path that is as long.
+			folder, detail = rest[:cut], "folders in it are nested too deep"
 		}
+		l.out.Skipped = append(l.out.Skipped, tree.Skipped{
+			Path: prefix + strings.TrimSuffix(folder, "/"), Reason: tree.Unreadable, Detail: detail,
+		})
 	}
 }
 

@@ -360,3 +360,24 @@ func gitFails(t testing.TB, dir string, args ...string) {
 		t.Fatalf("git %s in %s did not fail", strings.Join(args, " "), dir)
 	}
 }
+
+func TestT5_RulesThatAreNotCheckedOutAreInForceAllTheSame(t *testing.T) {
+	isolate(t)
+	g := findGit(t)
+	dir := userRepo(t, map[string]string{
+		".gitignore": "deep/\n*.log\n", "a.txt": "1", "out/.gitignore": "*.tmp\n", "out/b.txt": "2", "gone/.gitignore": "*\n", "gone/c": "3",
+	})
+	git(t, dir, "sparse-checkout", "set", "--no-cone", "*.txt")
+	writeFiles(t, dir, map[string]string{".git/info/exclude": "", "out/deep/secret": "x", "x.log": "x", "out/x.tmp": "x", "out/new": "1"})
+	list := listFiles(t, g, dir)
+	wantPaths(t, list, "a.txt", "out/b.txt", "out/new")
+	got := map[string]string{}
+	for _, f := range list.IgnoreFiles {
+		if f.Dir != "gone" { // whether the empty folder is left is git's own business
+			got[f.Dir] += string(f.Content)
+		}
+	}
+	if d := cmp.Diff(map[string]string{"": "deep/\n*.log\n", "out": "*.tmp\n"}, got); d != "" {
+		t.Errorf("the rules (-want +got):\n%s", d)
+	}
+}

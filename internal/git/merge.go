@@ -86,8 +86,9 @@ func (m *merger) merge(ctx context.Context) (MergeResult, error) {
 	m.objects = dir
 	result, err := m.attempt(ctx, true)
 	var confused *renameError
-	if errors.As(err, &confused) {
-		// Without renames every conflict is about one path, which it names itself.
+	if errors.As(err, &confused) || outOfMemory(err) {
+		// Without renames every conflict is about one path, which it names itself, and only
+		// files that both sides changed are read.
 		result, err = m.attempt(ctx, false)
 	}
 	if err != nil {

@@ -80,15 +80,14 @@ func mirrorIndex(src *Source, dir string) error {
 			return err
 		}
 	}
-	alternates := filepath.Join(dir, "objects", "info", "alternates")
-	// A sparse index names folders by their trees, and git has to read those.
-	if bytes.Contains(index, []byte("sdir")) {
-		return replaceFile(alternates, []byte(quotePath(filepath.Join(src.CommonDir, "objects"))+"\n"))
+	// Git reads the user's objects where the disk lacks what it needs: the folders of a
+	// sparse index are named by their trees, and a .gitignore that is not checked out is
+	// in force all the same. What is missing there is fetched from nowhere.
+	var alternates []byte
+	if src.CommonDir != os.DevNull {
+		alternates = []byte(quotePath(filepath.Join(src.CommonDir, "objects")) + "\n")
 	}
-	if err := os.Remove(alternates); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return replaceFile(filepath.Join(dir, "objects", "info", "alternates"), alternates)
 }
 
 // readIndex reads an index at one moment: git replaces it by renaming. No index is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,6 +21,16 @@ type Repo struct {
 	Format tree.Format
 
 	packs sync.RWMutex // held for reading by every command, for writing by consolidate
+
+	ownMu sync.Mutex
+	own   []string // packs that AddBlobs and Update wrote themselves, without ending
+}
+
+// ownPacks names the packs that this process wrote without git.
+func (r *Repo) ownPacks() []string {
+	r.ownMu.Lock()
+	defer r.ownMu.Unlock()
+	return slices.Clone(r.own)
 }
 
 // Init makes a private bare store at dir, which must not exist or be empty. Files
@@ -78,9 +89,8 @@ func (r *Repo) Run(ctx context.Context, c Cmd) error {
 
 // Output runs one command and gives its standard output.
 func (r *Repo) Output(ctx context.Context, args ...string) ([]byte, error) {
-	var out bytes.Buffer
-	err := r.Run(ctx, Cmd{Args: args, Stdout: &out})
-	return out.Bytes(), err
+	out := boundedBuffer{most: maxOutput}
+	return out.result(r.Run(ctx, Cmd{Args: args, Stdout: &out}))
 }
 
 func (r *Repo) place() place {
@@ -89,9 +99,8 @@ func (r *Repo) place() place {
 
 // outputFrom runs one command with input and environment, and gives its output.
 func (r *Repo) outputFrom(ctx context.Context, input []byte, env []string, args ...string) ([]byte, error) {
-	var out bytes.Buffer
-	err := r.Run(ctx, Cmd{Args: args, Stdin: bytes.NewReader(input), Stdout: &out, Env: env})
-	return out.Bytes(), err
+	out := boundedBuffer{most: maxOutput}
+	return out.result(r.Run(ctx, Cmd{Args: args, Stdin: bytes.NewReader(input), Stdout: &out, Env: env}))
 }
 
 var hexID = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)

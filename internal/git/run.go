@@ -38,8 +38,12 @@ type Error struct {
 
 func (e *Error) Error() string {
 	name := "git"
-	if len(e.Args) > 0 {
-		name += " " + e.Args[0]
+	args := e.Args
+	for len(args) > 2 && args[0] == "-c" {
+		args = args[2:]
+	}
+	if len(args) > 0 {
+		name += " " + args[0]
 	}
 	switch {
 	case e.Err != nil && e.Stderr != "":
@@ -100,6 +104,9 @@ func (g *Git) run(ctx context.Context, p place, c Cmd) error {
 	input, err := startLimited(cmd, limits)
 	if err != nil {
 		return &Error{Args: c.Args, Code: -1, Err: err}
+	}
+	if g.started != nil {
+		g.started(cmd.Process.Pid)
 	}
 	fed := feed(input, c.Stdin)
 	err = cmd.Wait()
@@ -216,20 +223,23 @@ func (r readErrors) Read(p []byte) (int, error) {
 
 // output runs a command and gives what it printed.
 func (g *Git) output(ctx context.Context, p place, args ...string) ([]byte, error) {
-	var out bytes.Buffer
-	err := g.run(ctx, p, Cmd{Args: args, Stdout: &out})
-	return out.Bytes(), err
+	out := boundedBuffer{most: maxOutput}
+	return out.result(g.run(ctx, p, Cmd{Args: args, Stdout: &out}))
 }
 
 // cappedBuffer keeps the first maxStderr bytes and drops the rest.
-type cappedBuffer struct{ bytes.Buffer }
+type cappedBuffer struct {
+	buf bytes.Buffer // not embedded: its ReadFrom knows no bound
+}
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
-	if room := maxStderr - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := maxStderr - b.buf.Len(); room > 0 {
+		b.buf.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
+
+func (b *cappedBuffer) String() string { return b.buf.String() }
 
 // plain trims git's words and takes out what a terminal would act on: git repeats
 // names and messages that came from elsewhere.

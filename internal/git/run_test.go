@@ -106,8 +106,8 @@ func TestX8_GitsWordsAreMadeSafeToShow(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if b.Len() != maxStderr {
-		t.Errorf("%d bytes are kept of a flood", b.Len())
+	if b.buf.Len() != maxStderr {
+		t.Errorf("%d bytes are kept of a flood", b.buf.Len())
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"glue-lsp/internal/tree"
@@ -21,6 +23,7 @@ type Source struct {
 	Head    string            // commit, "" when unborn
 	Branch  string            // short name, "" when detached
 	Remotes map[string]string // name → URL without credentials
+	Remote  string            // of Remotes: HEAD's branch's own, else origin, else the first
 	Stashes int
 	Bare    bool
 	Shallow bool // history is cut off
@@ -199,6 +202,13 @@ func (s *Source) useRemotes(own userConfig) {
 	}
 	if _, _, ok := own.last("extensions.partialclone"); ok {
 		s.Partial = true
+	}
+	tracked, _, _ := own.last("branch." + s.Branch + ".remote")
+	for _, name := range append([]string{tracked, "origin"}, slices.Sorted(maps.Keys(s.Remotes))...) {
+		if s.Remotes[name] != "" {
+			s.Remote = name
+			return
+		}
 	}
 }
 

@@ -302,3 +302,28 @@ func TestTheUsersExcludesAreFoundAsGitFindsThem(t *testing.T) {
 		t.Errorf("a configuration that includes itself gives %v", err)
 	}
 }
+
+func TestT4_OfSeveralRemotesTheBranchesOwnIsTaken(t *testing.T) {
+	isolate(t)
+	g := findGit(t)
+	dir := userRepo(t, nil)
+	want := func(name string) {
+		t.Helper()
+		if got := inspect(t, g, dir).Remote; got != name {
+			t.Errorf("the remote is %q, want %q", got, name)
+		}
+	}
+	want("")
+	git(t, dir, "remote", "add", "zeta", "https://example.com/z")
+	want("zeta")
+	git(t, dir, "remote", "add", "alpha", "https://example.com/a")
+	want("alpha")
+	git(t, dir, "remote", "add", "origin", "https://example.com/o")
+	want("origin")
+	git(t, dir, "config", "branch.main.remote", "zeta")
+	want("zeta")
+	git(t, dir, "config", "branch.main.remote", "gone")
+	want("origin")
+	git(t, dir, "checkout", "-q", "--detach")
+	want("origin")
+}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,27 +100,39 @@ func readRef(f found, ref string) (string, error) {
 	return packedRef(f, ref)
 }
 
-// packedRef looks a ref up in packed-refs: lines of "<id> <name>".
+// packedRef looks a ref up in packed-refs.
 func packedRef(f found, ref string) (string, error) {
+	found := ""
+	err := eachPackedRef(f, func(id, name string) bool {
+		if name == ref {
+			found = id
+		}
+		return found == ""
+	})
+	return found, err
+}
+
+// eachPackedRef reads packed-refs, lines of "<id> <name>", until more says no.
+func eachPackedRef(f found, more func(id, name string) bool) error {
 	file, err := os.Open(filepath.Join(f.commonDir, "packed-refs"))
 	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
+		return nil
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer file.Close()
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxRefLine)
 	for lines.Scan() {
-		if id, name, ok := bytes.Cut(lines.Bytes(), []byte{' '}); ok && string(name) == ref {
-			return string(id), nil
+		if id, name, ok := bytes.Cut(lines.Bytes(), []byte{' '}); ok && !more(string(id), string(name)) {
+			return nil
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return "", &CorruptError{Path: f.commonDir, Why: fmt.Sprintf("packed-refs cannot be read: %v", err)}
+		return &CorruptError{Path: f.commonDir, Why: fmt.Sprintf("packed-refs cannot be read: %v", err)}
 	}
-	return "", nil
+	return nil
 }
 
 // countStashes counts the entries of the stash: the lines of its log, which is
@@ -134,4 +147,47 @@ func countStashes(f found) (int, error) {
 		return 1, nil
 	}
 	return max(1, bytes.Count(log, []byte{'\n'})), err
+}
+
+const (
+	tagsBelow = "refs/tags/"
+	maxTags   = 100_000
+)
+
+// readTags gives the repository's tags, full name → id; the files of loose ones go
+// before the lines of packed-refs. What is no plain ref is passed over.
+func readTags(src *Source) (map[string]string, error) {
+	tags := map[string]string{}
+	add := func(name, id string) {
+		if strings.HasPrefix(name, tagsBelow) && checkRef(name) == nil && checkID(src.Format, id) == nil && len(tags) < maxTags {
+			tags[name] = id
+		}
+	}
+	err := eachPackedRef(found{commonDir: src.CommonDir}, func(id, name string) bool {
+		add(name, id)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	top := filepath.Join(src.CommonDir, "refs", "tags")
+	err = filepath.WalkDir(top, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case !d.Type().IsRegular():
+			return nil
+		}
+		rel, err := filepath.Rel(top, file)
+		if err != nil {
+			return err
+		}
+		if content, err := readSmall(file, maxRefFile); err == nil {
+			add(tagsBelow+filepath.ToSlash(rel), strings.TrimSpace(string(content)))
+		}
+		return nil
+	})
+	return tags, err
 }

@@ -37,6 +37,15 @@ func (r *Repo) Update(ctx context.Context, base string, changes []Change) (strin
 	if len(changes) == 0 {
 		return base, nil
 	}
+	if base == r.emptyTree() {
+		id, ok, err := r.plant(ctx, changes)
+		if err != nil {
+			return "", fmt.Errorf("make tree: %w", err)
+		}
+		if ok {
+			return id, nil
+		}
+	}
 	changes, err := r.storeContent(ctx, changes)
 	if err != nil {
 		return "", fmt.Errorf("make tree: %w", err)
