@@ -54,6 +54,7 @@ const (
 	NoRoom     Reason = "no room"     // no space or memory to take it in; it can be read later
 	Special    Reason = "special"     // socket, device, pipe
 	TooLarge   Reason = "too large"   // over the limit that the caller set
+	TooMuch    Reason = "too much"    // with others, over the limit that the caller set for all
 	Secret     Reason = "secret"      // on the list of secret names
 	NotSent    Reason = "not sent"    // e.g. the stash
 	BadPath    Reason = "unsafe path" // cannot be represented safely

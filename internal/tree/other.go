@@ -41,3 +41,14 @@ func (r *Root) Remove(string, Entry, Format) error { return ErrUnsupported }
 
 // Sync is not there on this system; the error is [ErrUnsupported].
 func (r *Root) Sync() error { return ErrUnsupported }
+
+// NewToken is not there on this system.
+func NewToken() string { return "" }
+
+// UseToken does nothing.
+func (r *Root) UseToken(string) {}
+
+// Leftover is not there on this system; the error is [ErrUnsupported].
+func (r *Root) Leftover(string, string, Entry, Entry, Format, func(*Content) error) error {
+	return ErrUnsupported
+}

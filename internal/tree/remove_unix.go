@@ -18,7 +18,7 @@ func (r *Root) Remove(path string, expect Entry, f Format) error {
 		return err
 	}
 	err := r.within(path, func(dir int, name string) error {
-		return writing{dir: dir, path: path, name: name, format: f}.remove(expect)
+		return writing{dir: dir, path: path, name: name, format: f, token: r.tempToken()}.remove(expect)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		if !expect.Exists() {
@@ -51,7 +51,7 @@ func (w writing) remove(expect Entry) error {
 	if !now.Exists() {
 		return nil
 	}
-	aside := tempName()
+	aside := w.temporary()
 	if err := renameNew(w.dir, w.name, aside); err != nil {
 		if errors.Is(err, unix.ENOENT) {
 			return w.changed()

@@ -28,6 +28,9 @@ type Root struct {
 	// in from being taken for an empty one by another.
 	foldersMu sync.RWMutex
 
+	tokenMu sync.Mutex
+	token   string // of temporary names, see UseToken
+
 	dirtyMu sync.Mutex
 	files   map[string]struct{} // written since the last Sync
 	dirs    map[string]struct{} // whose names changed since then; "" is the root

@@ -45,7 +45,7 @@ func (r *Root) Write(path string, expect Entry, mode Mode, content io.Reader, f 
 			return err
 		}
 	}
-	made, err := r.writeIn(root, parent, writing{path: path, name: name, format: f}, expect, mode, content)
+	made, err := r.writeIn(root, parent, writing{path: path, name: name, format: f, token: r.tempToken()}, expect, mode, content)
 	if err != nil {
 		r.prune(root, made)
 		return err
@@ -121,6 +121,7 @@ type writing struct {
 	path   string // for messages
 	name   string
 	format Format
+	token  string // see Root.UseToken
 }
 
 func (w writing) write(expect Entry, mode Mode, content io.Reader) error {
@@ -149,6 +150,9 @@ func (w writing) write(expect Entry, mode Mode, content io.Reader) error {
 	return err
 }
 
+// unfinishedPerm are the permissions of what is to replace a file, until it is whole.
+const unfinishedPerm = 0o600
+
 // create writes content under a temporary name. replaced has the stat data of what is
 // to be replaced, if there is something.
 func (w writing) create(mode Mode, content io.Reader, replaced stat) (temp string, err error) {
@@ -160,9 +164,9 @@ func (w writing) create(mode Mode, content io.Reader, replaced stat) (temp strin
 		perm = 0o777
 	}
 	if replaced.isFile() {
-		perm = 0o600 // until it is known to be the same file's content
+		perm = unfinishedPerm
 	}
-	temp = tempName()
+	temp = w.temporary()
 	fd, err := openAt(w.dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, perm)
 	if err != nil {
 		return "", writeError(w.path, err)
@@ -199,7 +203,7 @@ func (w writing) createLink(content io.Reader) (temp string, err error) {
 	case len(target) == 0, len(target) > maxPath, bytes.IndexByte(target, 0) >= 0:
 		return "", &PathError{Path: w.path, Why: "the link's target is empty, too long or holds a NUL byte"}
 	}
-	temp = tempName()
+	temp = w.temporary()
 	if err := unix.Symlinkat(string(target), w.dir, temp); err != nil {
 		return "", writeError(w.path, err)
 	}
@@ -300,8 +304,12 @@ func tempName() string { return tempPrefix + rand.Text() }
 // before it gets its name. One that stays was left by a process that was killed.
 func IsTemporary(path string) bool {
 	_, name := splitPath(path)
-	return strings.HasPrefix(name, tempPrefix)
+	random, ok := strings.CutPrefix(name, tempPrefix)
+	return ok && len(random) >= tempRandom && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
+
+// tempRandom is the least length of what rand.Text gives, in RFC 4648 base32.
+const tempRandom = 26
 
 func writeError(path string, err error) error {
 	return fmt.Errorf("write %s: %w", show(path), err)
