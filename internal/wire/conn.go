@@ -170,9 +170,30 @@ var past = time.Unix(1, 0)
 
 // read takes messages in until the input ends (nil) or fails.
 func (c *Conn) read() error {
+	ended := make(chan error, 1)
+	go c.readOn(ended)
+	return <-ended
+}
+
+// readOn reads until a call comes, and serves that itself while another goroutine goes
+// on reading: a short call is answered by the thread that read it, without waiting for
+// a second one to wake up.
+func (c *Conn) readOn(ended chan<- error) {
+	serve, err := c.readCall()
+	if serve == nil {
+		ended <- err
+		return
+	}
+	go c.readOn(ended)
+	serve()
+}
+
+// readCall takes messages in until there is a call to serve. It gives nil when the
+// input has ended, or failed with the error.
+func (c *Conn) readCall() (serve func(), err error) {
 	for {
 		if !c.mayRead() {
-			return nil
+			return nil, nil
 		}
 		body, err := c.frames.next()
 		if bad, ok := errors.AsType[*frameError](err); ok {
@@ -182,16 +203,18 @@ func (c *Conn) read() error {
 		}
 		switch {
 		case c.isClosed(): // whatever Close made of the read
-			return nil
+			return nil, nil
 		case err == nil:
-			c.take(body)
+			if serve := c.take(body); serve != nil {
+				return serve, nil
+			}
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			c.opts.Log("the input ended inside a message; what there was of it is dropped")
-			return nil
+			return nil, nil
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe):
-			return nil
+			return nil, nil
 		default:
-			return err
+			return nil, err
 		}
 	}
 }
@@ -209,7 +232,8 @@ func (c *Conn) isClosed() bool {
 	}
 }
 
-func (c *Conn) take(body []byte) {
+// take handles a message, but for a call: what serves that it gives back.
+func (c *Conn) take(body []byte) (serve func()) {
 	if c.opts.Trace != nil {
 		c.opts.Trace("in", body)
 	}
@@ -219,11 +243,11 @@ func (c *Conn) take(body []byte) {
 		c.logTrouble(bad)
 		if m.kind == jsonrpc2.MessageViewResponseError {
 			c.answered(m.id, answer{err: fmt.Errorf("the peer's answer is malformed: %w", bad)})
-			return
+			return nil
 		}
 		c.refuse(m.id, bad)
 	case m.kind == jsonrpc2.MessageViewCall:
-		c.serve(m)
+		return c.admitted(m)
 	case m.kind == jsonrpc2.MessageViewNotification:
 		c.notified(m)
 	case m.kind == jsonrpc2.MessageViewResponseError:
@@ -231,6 +255,7 @@ func (c *Conn) take(body []byte) {
 	default:
 		c.answered(m.id, answer{result: m.result})
 	}
+	return nil
 }
 
 // refuse answers what could not be served; the zero id goes out as null.

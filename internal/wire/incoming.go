@@ -22,10 +22,11 @@ type incomingCall struct {
 	answered atomic.Bool
 }
 
-func (c *Conn) serve(m message) {
+// admitted counts a call in and gives what serves it; nil if it was refused.
+func (c *Conn) admitted(m message) (serve func()) {
 	if !c.admit() {
 		c.refuse(m.id, Errorf(ServerCancelled, "%d requests are running already; repeat this one when some have been answered", c.opts.MaxCalls))
-		return
+		return nil
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	call := &incomingCall{id: m.id, cancel: cancel}
@@ -33,15 +34,15 @@ func (c *Conn) serve(m message) {
 		cancel()
 		c.release()
 		c.refuse(m.id, bad)
-		return
+		return nil
 	}
-	go func() {
+	return func() {
 		defer c.running.Done()
 		defer c.release()
 		defer cancel()
 		result, err := c.callHandler(ctx, m)
 		c.reply(call, result, err)
-	}()
+	}
 }
 
 // enter counts a call in, unless its id is taken or the connection has ended. The lock
