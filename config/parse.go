@@ -70,20 +70,6 @@ func (s Setting) parse(v any, text bool) (any, error) {
 			out[k] = str
 		}
 		return out, nil
-	case StringsMap:
-		m, ok := v.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("want an object of arrays of strings, got %s", show(v))
-		}
-		out := map[string][]string{}
-		for k, e := range m {
-			list, err := stringList(e)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", k, err)
-			}
-			out[k] = list
-		}
-		return out, nil
 	case Runners:
 		return runners(v)
 	}

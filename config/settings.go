@@ -8,16 +8,20 @@ type Settings struct {
 	BundleMaxMB int // 0: 30 for modal, none for local
 	UploadMaxMB int
 
+	CaptureMaxMB int // of one checkpoint
+	QuotaMB      int // of everything under GLUE_HOME
+
 	ReturnMode  string // edits, disk or branch
 	ReturnMaxMB int
 
-	Setup   []string            // commands that run once per session
-	Include []string            // patterns of ignored files that go up all the same
-	Exclude []string            // patterns of files that stay
-	Share   map[string][]string // language → folders lent to the sandbox
-	History string              // none, full or shallow:N
+	Setup   []string // commands that run before a session's first one
+	Include []string // patterns of ignored files that go up all the same
+	Exclude []string // patterns of files that stay
+	Share   []string // ignored folders that are lent to a local sandbox
+	History string   // none, full or shallow:N
 
 	LocalNetwork   string // on or none
+	LocalCache     string // workspace or session
 	LocalIsolation string // auto, bubblewrap, landlock or none
 
 	Runners []Runner // the user's own, which come before the built-in ones

@@ -10,14 +10,13 @@ type Type string
 
 // The types of settings.
 const (
-	String     Type = "string"
-	Integer    Type = "integer"
-	Number     Type = "number"
-	Boolean    Type = "boolean"
-	Strings    Type = "array of strings"
-	StringMap  Type = "object of strings"
-	StringsMap Type = "object of arrays of strings"
-	Runners    Type = "array of runners"
+	String    Type = "string"
+	Integer   Type = "integer"
+	Number    Type = "number"
+	Boolean   Type = "boolean"
+	Strings   Type = "array of strings"
+	StringMap Type = "object of strings"
+	Runners   Type = "array of runners"
 )
 
 // Setting is one row of the table. Key is the YAML key and the editor's key, dots
@@ -51,13 +50,19 @@ func Table() []Setting {
 
 		{
 			Key: "local.isolation", Env: "GLUE_LOCAL_ISOLATION", Type: String, Default: "auto", Enum: []string{"auto", "bubblewrap", "landlock", "none"}, UserOnly: true,
-			Help: "What confines commands on this machine. auto takes the strongest that works; a named one that does not work is an error.",
+			Help: "What confines commands on this machine. auto takes the strongest that works, and asks before it goes without; a named one that does not work is an error.",
 			set:  func(s *Settings, v any) { s.LocalIsolation = v.(string) },
 		},
 		{
 			Key: "local.network", Env: "GLUE_LOCAL_NETWORK", Type: String, Default: "on", Enum: []string{"on", "none"}, UserOnly: true,
 			Help: "Whether commands in a local sandbox have a network. none is refused where it cannot be held.",
 			set:  func(s *Settings, v any) { s.LocalNetwork = v.(string) },
+		},
+
+		{
+			Key: "local.cache", Env: "GLUE_LOCAL_CACHE", Type: String, Default: "workspace", Enum: []string{"workspace", "session"}, UserOnly: true,
+			Help: "Who shares ~/.cache of local sandboxes: all sessions of a folder, so that builds stay warm, or nobody. What a command leaves in a shared one, the next session's commands find.",
+			set:  func(s *Settings, v any) { s.LocalCache = v.(string) },
 		},
 
 		{
@@ -72,13 +77,24 @@ func Table() []Setting {
 		},
 
 		{
+			Key: "capture.max_mb", Type: Integer, Default: 2048, Min: 16, Max: 65536, UserOnly: true,
+			Help: "How much changed content one checkpoint brings to this machine, in MiB. What is over it, the largest files first, waits in the sandbox and is named.",
+			set:  func(s *Settings, v any) { s.CaptureMaxMB = v.(int) },
+		},
+		{
+			Key: "sessions.quota_mb", Type: Integer, Default: 10240, Min: 256, Max: 524288, UserOnly: true,
+			Help: "How much kept sessions and build caches may take together, in MiB, before those that nobody needs are deleted, the longest unused first. What was not returned is never deleted.",
+			set:  func(s *Settings, v any) { s.QuotaMB = v.(int) },
+		},
+
+		{
 			Key: "bundle_max_mb", Env: "GLUE_BUNDLE_MAX_MB", Type: Integer, Default: 0, Min: 0, Max: 65536, UserOnly: true,
-			Help: "Largest bundle that is sent when a session opens, in MiB. 0 is the runtime's own: 30 for Modal, no limit locally.",
+			Help: "How large the bundle that is sent when a session opens should be at most, in MiB: a history that makes it larger stays behind, and a tree that is larger goes up whole, each with a warning. 0 is the runtime's own: 30 for Modal, no limit locally.",
 			set:  func(s *Settings, v any) { s.BundleMaxMB = v.(int) },
 		},
 		{
-			Key: "upload_max_mb", Type: Integer, Default: 1024, Min: 1, Max: 65536, UserOnly: true, Planned: true,
-			Help: "Largest upload in MiB when the tree is over bundle_max_mb and no remote can serve the rest.",
+			Key: "upload_max_mb", Type: Integer, Default: 1024, Min: 1, Max: 65536, UserOnly: true,
+			Help: "Largest upload in MiB when a session opens; a tree that packs to more is refused. It also holds where the tree is over bundle_max_mb and no remote can serve the rest.",
 			set:  func(s *Settings, v any) { s.UploadMaxMB = v.(int) },
 		},
 		{
@@ -92,20 +108,20 @@ func Table() []Setting {
 			set:  func(s *Settings, v any) { s.Exclude = v.([]string) },
 		},
 		{
-			Key: "history", Type: String, Default: "none", Planned: true,
-			Help: "How much of HEAD's history the sandbox gets: none, shallow:N or full.",
+			Key: "history", Type: String, Default: "none",
+			Help: "How much of HEAD's history the sandbox gets, with the tags that point into it, for builds that ask git: none, shallow:N (commits) or full. More than bundle_max_mb of it stays behind, with a warning.",
 			set:  func(s *Settings, v any) { s.History = v.(string) },
 		},
 
 		{
-			Key: "setup", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
-			Help: "Commands that run once when a session opens, and again when a lock file changed.",
+			Key: "setup", Type: Strings, Default: []string{}, UserOnly: true,
+			Help: "Commands that run in the sandbox before a session's first command, and again when a lock file of the working tree changed.",
 			set:  func(s *Settings, v any) { s.Setup = v.([]string) },
 		},
 		{
-			Key: "share", Type: StringsMap, Default: map[string][]string{}, UserOnly: true, Planned: true,
-			Help: "Ignored dependency folders that a local sandbox gets a copy of, by language.",
-			set:  func(s *Settings, v any) { s.Share = v.(map[string][]string) },
+			Key: "share", Type: Strings, Default: dependencyFolders(), UserOnly: true,
+			Help: "Ignored folders that a local sandbox is lent, by name or pattern; what commands write there stays in the sandbox. An empty list lends none.",
+			set:  func(s *Settings, v any) { s.Share = v.([]string) },
 		},
 		{
 			Key: "runners", Type: Runners, Default: []Runner{}, UserOnly: true,
@@ -196,6 +212,19 @@ func Table() []Setting {
 	}
 }
 
+// dependencyFolders are where package managers and build tools of each language put what
+// they downloaded and built.
+func dependencyFolders() []string {
+	return []string{
+		"node_modules", "bower_components", "jspm_packages", // JavaScript
+		".venv", "venv", "__pypackages__", ".tox", ".nox", ".eggs", "*.egg-info", ".pixi", // Python
+		"vendor", "vendor/bundle", // Go, PHP, Ruby
+		"target",                                         // Rust, Java, Scala
+		"deps", "_build", "dist-newstyle", ".stack-work", // Elixir, Haskell
+		"elm-stuff", "Pods", "vcpkg_installed", // Elm, Apple's, C++
+	}
+}
+
 // Reference is the settings' reference page, in Markdown.
 func Reference() string {
 	var b strings.Builder
@@ -231,7 +260,12 @@ func showDefault(v any) string {
 			return ""
 		}
 		return "`" + v + "`"
-	case []string, map[string]string, map[string][]string, []Runner:
+	case []string:
+		if len(v) > 0 {
+			return "`" + strings.Join(v, "` `") + "`"
+		}
+		return "none"
+	case map[string]string, []Runner:
 		return "none"
 	default:
 		return fmt.Sprintf("`%v`", v)

@@ -39,6 +39,7 @@ type clientCapabilities struct {
 		ShowDocument     struct {
 			Support bool `json:"support,omitzero"`
 		} `json:"showDocument,omitzero"`
+		ShowMessage *struct{} `json:"showMessage,omitzero"`
 	} `json:"window,omitzero"`
 }
 
@@ -56,6 +57,7 @@ type client struct {
 	showDocument   bool
 	actionLiterals bool // code actions, not only commands
 	contents       bool // workspace/textDocumentContent
+	questions      bool // window/showMessageRequest is shown to a person, who answers it
 }
 
 func newClient(c clientCapabilities, info clientInfo) client {
@@ -78,6 +80,7 @@ func newClient(c clientCapabilities, info clientInfo) client {
 		showDocument:   c.Window.ShowDocument.Support,
 		actionLiterals: c.TextDocument.CodeAction.CodeActionLiteralSupport != nil,
 		contents:       c.Workspace.TextDocumentContent != nil,
+		questions:      c.Window.ShowMessage != nil,
 	}
 }
 

@@ -14,7 +14,10 @@ import (
 // editors run by themselves on saving.
 const kindRun protocol.CodeActionKind = "glue.run"
 
-const titleRun = "Run in sandbox"
+const (
+	titleRun    = "Run in sandbox"
+	titleReturn = "Return changes from sandbox"
+)
 
 type codeActionParams struct {
 	TextDocument textDocumentIdentifier `json:"textDocument"`
@@ -70,7 +73,7 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 		}
 	}
 	for _, info := range s.news.withChanges() {
-		commands = append(commands, newCommand("Return changes from sandbox", commandReturn, sessionRef{Session: info.ID}))
+		commands = append(commands, newCommand(titleReturn, commandReturn, sessionRef{Session: info.ID}))
 	}
 	for _, c := range commands {
 		if s.peer.Load().client.actionLiterals {
@@ -166,13 +169,14 @@ func newCommand(title, name string, argument any) protocol.Command {
 	return protocol.Command{Title: title, Command: name, Arguments: []protocol.LSPAny{raw}}
 }
 
-// withChanges are the open sessions that have something to return.
+// withChanges are the sessions that have something to return: open ones, and ended ones
+// whose changes nobody took.
 func (a *announcements) withChanges() []session.Info {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out []session.Info
 	for _, info := range a.latest {
-		if info.State == session.Ready && info.Checkpoint.ChangedFiles > 0 {
+		if (info.State == session.Ready || info.Waiting) && info.Checkpoint.ChangedFiles > 0 {
 			out = append(out, info)
 		}
 	}

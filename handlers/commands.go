@@ -150,7 +150,7 @@ func (s *Server) closeCommand(p *closeParams) (started, error) {
 		return started{}, err
 	}
 	s.work("Closing the sandbox", func(ctx context.Context, report *progress) error {
-		opts := &o
+		opts := s.shownFirst(o)
 		if !orTrue(p.Return) {
 			opts = nil
 		}
@@ -175,7 +175,7 @@ func (s *Server) returnCommand(p *returnParams) (started, error) {
 		return started{}, err
 	}
 	s.work("Returning changes", func(ctx context.Context, report *progress) error {
-		r, err := sess.Return(ctx, o, report.report)
+		r, err := sess.Return(ctx, *s.shownFirst(o), report.report)
 		if err != nil {
 			return err
 		}

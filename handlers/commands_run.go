@@ -226,6 +226,10 @@ func (s *Server) startRun(ref sessionRef, title, file string, build func(*sessio
 		if err != nil {
 			return err
 		}
+		if outcome.SetupFailure != "" {
+			failure, _ := showPath(outcome.SetupFailure)
+			s.say(protocol.MessageTypeWarning, "glue: "+failure)
+		}
 		s.tellOutcome(ctx, title, ex.LogFile(), outcome)
 		s.background(func(ctx context.Context) { s.offerReturn(ctx, sess, outcome.Checkpoint) })
 		return nil
@@ -272,11 +276,7 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 	if err != nil {
 		return nil, err
 	}
-	sess, err := m.Open(ctx, o, report.report)
-	if err == nil {
-		s.tellUnconfined(sess)
-	}
-	return sess, err
+	return s.openOn(ctx, m, o, "", report)
 }
 
 // ready are the open sessions.

@@ -29,7 +29,8 @@ func (s *Server) doctor(ctx context.Context, p *doctorParams) (doctorResult, err
 func (s *Server) examine(ctx context.Context, runtime string) (doctorResult, error) {
 	settings, err := s.usableSettings()
 	checks := []sandbox.Check{settingsCheck(err)}
-	found, err := s.o.Checks(ctx, settings, runtime)
+	folder, _ := s.peer.Load().folderFor("")
+	found, err := s.o.Checks(ctx, settings, runtime, folder)
 	if err != nil {
 		return doctorResult{}, err
 	}

@@ -3,10 +3,14 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"time"
 
 	"go.lsp.dev/protocol"
 
 	"glue-lsp/internal/wire"
+	"glue-lsp/session"
 	"glue-lsp/workspace"
 )
 
@@ -28,41 +32,108 @@ func (e *editor) Caps() workspace.ClientCaps {
 	return c.edit
 }
 
+// edits lets one edit at a time be under way at the client.
+type edits struct {
+	once sync.Once
+	busy chan struct{}
+}
+
+// take waits until the client has answered the edit before. waited says that it had to.
+func (e *edits) take(ctx context.Context) (waited bool, err error) {
+	e.once.Do(func() { e.busy = make(chan struct{}, 1) })
+	select {
+	case e.busy <- struct{}{}:
+		return false, nil
+	default:
+	}
+	select {
+	case e.busy <- struct{}{}:
+		return true, nil
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+}
+
+func (e *edits) give() { <-e.busy }
+
+// lateLimit is how long an answer is waited for that nobody waits for any more: a client
+// may still apply the edit, and a second one on top of it would change files twice.
+const lateLimit = 10 * time.Minute
+
 // ApplyEdit implements session.Editor. It waits for ever only where a person may be
 // thinking; some clients never answer.
 func (e *editor) ApplyEdit(ctx context.Context, label string, edit *workspace.Edit) (bool, string, error) {
 	p := e.s.peer.Load()
 	if !p.client.applyEdit {
-		return false, "the editor cannot apply edits", nil
+		return false, "the editor cannot apply edits", session.ErrUnable
 	}
 	translated := toWorkspaceEdit(edit, p.client, p.uriOf)
 	if translated == nil {
 		return true, "", nil
 	}
+	bounded, cancel := ctx, context.CancelFunc(func() {})
 	if len(translated.ChangeAnnotations) == 0 {
-		bounded, cancel := e.s.within(ctx, answerLimit)
-		defer cancel()
-		applied, reason, err := e.apply(bounded, label, translated)
-		if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-			return false, "the editor did not answer within " + answerLimit.String(), nil
-		}
-		return applied, reason, err
+		bounded, cancel = e.s.within(ctx, answerLimit)
 	}
-	return e.apply(ctx, label, translated)
+	defer cancel()
+	waited, err := e.s.edits.take(bounded)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			e.s.edits.give()
+		}
+		return false, "", ctx.Err()
+	case err != nil:
+		return false, "the editor has not answered an earlier edit yet; when it does not come back, return with mode: disk", nil
+	case waited:
+		e.s.edits.give()
+		return false, "", session.ErrBehind // what the earlier one did is not in this one
+	}
+	answer := make(chan answered, 1)
+	call, giveUp := context.WithCancel(e.s.base)
+	e.s.tasks.Go(func() {
+		defer e.s.edits.give()
+		defer giveUp()
+		answer <- e.apply(call, label, translated)
+	})
+	select {
+	case a := <-answer:
+		return a.applied, a.reason, a.err
+	case <-bounded.Done():
+	}
+	e.s.tasks.Go(func() {
+		select {
+		case <-call.Done():
+		case <-e.s.o.After(lateLimit):
+			giveUp()
+		}
+	})
+	if ctx.Err() != nil {
+		return false, "", ctx.Err()
+	}
+	return false, "the editor did not answer within " + answerLimit.String(), nil
 }
 
-func (e *editor) apply(ctx context.Context, label string, edit *protocol.WorkspaceEdit) (bool, string, error) {
+// answered is what came of workspace/applyEdit.
+type answered struct {
+	applied bool
+	reason  string
+	err     error
+}
+
+func (e *editor) apply(ctx context.Context, label string, edit *protocol.WorkspaceEdit) answered {
 	var answer protocol.ApplyWorkspaceEditResult
 	err := e.s.conn.Call(ctx, protocol.MethodWorkspaceApplyEdit, &protocol.ApplyWorkspaceEditParams{Label: &label, Edit: *edit}, &answer)
 	if refused, ok := errors.AsType[*wire.Error](err); ok {
-		return false, refused.Message, nil // what the client did before it failed is read back
+		// What the client did before it failed is read back.
+		return answered{err: fmt.Errorf("%w: %s", session.ErrUnable, refused.Message)}
 	}
 	if err != nil {
-		return false, "", err
+		return answered{err: err}
 	}
 	reason := ""
 	if answer.FailureReason != nil {
 		reason = *answer.FailureReason
 	}
-	return answer.Applied, reason, nil
+	return answered{applied: answer.Applied, reason: reason}
 }

@@ -255,7 +255,7 @@ func (o *output) mark() error {
 		if name := o.logFile.Load(); name != nil {
 			where, _ = showPath(*name)
 		}
-		text := fmt.Sprintf("\n[glue: %d bytes of output came faster than they were read; all of it is in %s]\n", w.lost, where)
+		text := fmt.Sprintf("\n[glue: %d bytes of output came faster than they were read; see %s]\n", w.lost, where)
 		w.lost = 0
 		if err := o.s.conn.Stream(o.ctx, methodOutput, &outputPiece{w.prefix, []byte(text)}); err != nil {
 			return err

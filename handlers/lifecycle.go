@@ -126,7 +126,9 @@ func (s *Server) initialized(context.Context, *empty) error {
 		s.tellSettingsProblems()
 		if _, err := s.manager(); err != nil {
 			s.say(protocol.MessageTypeError, "glue cannot keep sessions: "+messageOf(err))
+			return
 		}
+		s.recoverSessions(ctx)
 	})
 	return nil
 }

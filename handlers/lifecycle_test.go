@@ -224,7 +224,7 @@ func TestX1_SettingsThatAreNotKeptApartCountAsTheWorkspaces(t *testing.T) {
 }
 
 func TestDoctorListsTheRuntimesChecks(t *testing.T) {
-	c := connect(t, Options{Runtimes: []string{"local"}, Checks: func(_ context.Context, _ *config.Settings, runtime string) ([]sandbox.Check, error) {
+	c := connect(t, Options{Runtimes: []string{"local"}, Checks: func(_ context.Context, _ *config.Settings, runtime, _ string) ([]sandbox.Check, error) {
 		return []sandbox.Check{{Name: "git", Status: "warn", Detail: runtime}}, nil
 	}})
 	c.initialize(`{"capabilities":{}}`)

@@ -18,13 +18,14 @@ import (
 	"glue-lsp/internal/wire"
 	"glue-lsp/sandbox"
 	"glue-lsp/sandbox/agent"
+	"glue-lsp/sandbox/local"
 	"glue-lsp/session"
 )
 
 // The test binary is its own agent, as the product's binary is.
 func TestMain(m *testing.M) {
 	if agent.IsAgent(os.Args) {
-		os.Exit(agent.Main(os.Args[2:], os.Stdin, os.Stdout))
+		os.Exit(local.AgentMain(os.Args[2:], os.Stdin, os.Stdout))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -54,6 +54,18 @@ func (a *announcements) add(info session.Info) {
 	a.wakeLocked()
 }
 
+// learn takes note of a session that does not change, without telling the client.
+func (a *announcements) learn(info session.Info) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.latest == nil {
+		a.latest = map[string]session.Info{}
+	}
+	if _, known := a.latest[info.ID]; !known {
+		a.latest[info.ID] = info
+	}
+}
+
 func (a *announcements) wakeLocked() {
 	if a.moved != nil {
 		close(a.moved)

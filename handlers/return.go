@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,6 +19,16 @@ type returnOptions struct {
 	Resolutions     []resolution `json:"resolutions,omitzero" doc:"how conflicts are settled"`
 	AllowMassDelete bool         `json:"allowMassDelete,omitzero" doc:"go on although most files would be removed"`
 	longRunning
+}
+
+// returnDefaults fills in what the settings say, as they are now: an ended session knows
+// none, and an open one those of its beginning.
+func (s *Server) returnDefaults(o session.ReturnOptions) session.ReturnOptions {
+	if settings, err := s.usableSettings(); err == nil {
+		o.Mode = cmp.Or(o.Mode, settings.ReturnMode)
+		o.MaxBytes = int64(settings.ReturnMaxMB) << 20
+	}
+	return o
 }
 
 type resolution struct {
@@ -73,7 +84,7 @@ func (s *Server) sessionReturn(ctx context.Context, p *returnParams) (returnResu
 	}
 	report := s.withToken(p.WorkDoneToken, "Returning changes")
 	defer report.end("")
-	r, err := sess.Return(ctx, o, report.report)
+	r, err := sess.Return(ctx, s.returnDefaults(o), report.report)
 	if err != nil {
 		return returnResult{}, err
 	}
@@ -92,7 +103,7 @@ func (s *Server) sessionUndo(ctx context.Context, p *undoParams) (returnResult, 
 	}
 	report := s.withToken(p.WorkDoneToken, "Undoing the last return")
 	defer report.end("")
-	r, err := sess.Undo(ctx)
+	r, err := sess.Undo(ctx, report.report)
 	if err != nil {
 		return returnResult{}, err
 	}
@@ -121,6 +132,7 @@ func (s *Server) sessionClose(ctx context.Context, p *closeParams) (closeResult,
 	}
 	report := s.withToken(p.WorkDoneToken, "Closing the sandbox")
 	defer report.end("")
+	o = s.returnDefaults(o)
 	opts := &o
 	if !orTrue(p.Return) {
 		opts = nil

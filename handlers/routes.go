@@ -82,7 +82,7 @@ func glueRoutes() []route {
 		request("glue/session/checkpoint", "Stores what the sandbox has changed on the host, durably.", (*Server).sessionCheckpoint),
 		request("glue/session/diff", "Shows what a return would bring. Works on ended sessions too.", (*Server).sessionDiff),
 		request("glue/session/return", "Brings the sandbox's changes back. The session goes on. Works on ended sessions too.", (*Server).sessionReturn),
-		request("glue/session/undo", "Reverts the last return and leaves edits made after it alone.", (*Server).sessionUndo),
+		request("glue/session/undo", "Takes the last return back as a whole, also on an ended session: see [Returning](#returning).", (*Server).sessionUndo),
 		request("glue/session/discard", "Forgets changes of the sandbox for good: those at the given paths, or all. Works on ended sessions too.", (*Server).sessionDiscard),
 		request("glue/session/close", "Ends the session. What still runs is terminated, the changes are stored and then, unless `return` is false, returned.", (*Server).sessionClose),
 

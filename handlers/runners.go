@@ -33,17 +33,17 @@ func builtinRunners() []runner {
 	return []runner{
 		{language: "go", files: "*_test.go", run: "cd {dir} && go test .", test: "cd {dir} && go test -run={exactly} -bench={exactly} ."},
 		{language: "go", run: "cd {dir} && go run ."},
-		{language: "python", files: "test_*.py", run: pytest("{file}", "{file}"), test: pytest("{file}::{name}", "-k{dotted} {file}")},
-		{language: "python", files: "*_test.py", run: pytest("{file}", "{file}"), test: pytest("{file}::{name}", "-k{dotted} {file}")},
-		{language: "python", run: "python3 {file}", test: pytest("{file}::{name}", "-k{dotted} {file}"), selection: "python3 -c {text}"},
-		{language: "javascript", files: "*.test.*", run: nodeTest("{file}", "{file}"), test: nodeTest(byName, "--test-name-pattern={pattern} {file}")},
-		{language: "javascript", files: "*.spec.*", run: nodeTest("{file}", "{file}"), test: nodeTest(byName, "--test-name-pattern={pattern} {file}")},
-		{language: "javascript", run: "node {file}", test: nodeTest(byName, "--test-name-pattern={pattern} {file}"), selection: "node -e {text}"},
-		{language: "typescript", files: "*.test.*", run: nodeTest("{file}", typed+"{file}"), test: nodeTest(byName, typed+"--test-name-pattern={pattern} {file}")},
-		{language: "typescript", files: "*.spec.*", run: nodeTest("{file}", typed+"{file}"), test: nodeTest(byName, typed+"--test-name-pattern={pattern} {file}")},
+		{language: "python", files: "test_*.py", run: pythonTest(false), test: pythonTest(true)},
+		{language: "python", files: "*_test.py", run: pythonTest(false), test: pythonTest(true)},
+		{language: "python", run: python + "$py {file}", test: pythonTest(true), selection: python + "$py -c {text}"},
+		{language: "javascript", files: "*.test.*", run: nodeTest("", false), test: nodeTest("", true)},
+		{language: "javascript", files: "*.spec.*", run: nodeTest("", false), test: nodeTest("", true)},
+		{language: "javascript", run: "node {file}", test: nodeTest("", true), selection: "node -e {text}"},
+		{language: "typescript", files: "*.test.*", run: nodeTest(typed, false), test: nodeTest(typed, true)},
+		{language: "typescript", files: "*.spec.*", run: nodeTest(typed, false), test: nodeTest(typed, true)},
 		{
-			language: "typescript", run: "if [ -x node_modules/.bin/tsx ]; then node_modules/.bin/tsx {file}; else node " + typed + "{file}; fi",
-			test: nodeTest(byName, typed+"--test-name-pattern={pattern} {file}"),
+			language: "typescript", run: project + `if has tsx; then tsx "$f"; else node ` + typed + `"$f"; fi`,
+			test: nodeTest(typed, true),
 		},
 		{language: "rust", run: "cd {dir} && cargo run", test: "cd {dir} && cargo test -- {name}", identifiers: true},
 		{language: "ruby", files: "*_spec.rb", run: "rspec {file}", test: "rspec --example={name} {file}"},
@@ -53,23 +53,58 @@ func builtinRunners() []runner {
 	}
 }
 
-const (
-	typed  = "--experimental-strip-types "
-	byName = "--testNamePattern={pattern} {file}"
-)
+// python begins commands that need the project's Python: that of the nearest virtual
+// environment at or above the file, which is activated as its own script would, else that
+// of a tool that keeps environments elsewhere, else the machine's.
+const python = `py=python3; d=$(cd {dir} && pwd); ` +
+	`while [ -n "$d" ]; do for v in "$d/.venv" "$d/venv"; do if [ -x "$v/bin/python" ]; then ` +
+	`py=python VIRTUAL_ENV=$v PATH=$v/bin:$PATH; export VIRTUAL_ENV PATH; break 2; fi; done; d=${d%/*}; done; ` +
+	`if [ $py = python3 ]; then for t in poetry pdm; do if [ -e $t.lock ] && command -v $t >/dev/null; then py="$t run python"; fi; done; ` +
+	`if [ -e Pipfile.lock ] && command -v pipenv >/dev/null; then py="pipenv run python"; fi; fi; `
 
-// pytest runs pytest where it is installed and the standard library's unittest elsewhere.
-func pytest(withPytest, withUnittest string) string {
-	return "if python3 -c 'import pytest' 2>/dev/null; then python3 -m pytest " + withPytest +
-		"; else python3 -m unittest " + withUnittest + "; fi"
+// pythonTest runs pytest where it is installed, else Django's tests where there are any,
+// else the standard library's unittest.
+func pythonTest(one bool) string {
+	place, match := "{file}", ""
+	if one {
+		place, match = "{file}::{name}", "-k{dotted} "
+	}
+	return python + "if $py -c 'import pytest' 2>/dev/null; then $py -m pytest " + place +
+		"; elif [ -e manage.py ]; then $py manage.py test " + match + "--pattern={base} {dir}" +
+		"; else $py -m unittest " + match + "{file}; fi"
 }
 
+// project begins commands that need the project's Node programs: it goes to the nearest
+// folder with a package.json and finds what is installed there or above, as npm does. $f
+// is the file's absolute path.
+const project = `p=$(cd {dir} && pwd); f=$p/{base}; while [ -n "$p" ] && [ ! -e "$p/package.json" ]; do p=${p%/*}; done; cd "${p:-.}" || exit; ` +
+	`has() { b=$PWD; while [ -n "$b" ]; do if [ -x "$b/node_modules/.bin/$1" ]; then PATH=$b/node_modules/.bin:$PATH; return 0; fi; b=${b%/*}; done; return 1; }; `
+
+// typed lets Node run TypeScript by itself, from version 22.6 on.
+const typed = "--experimental-strip-types "
+
 // nodeTest uses the project's own test program, and Node's where there is none.
-func nodeTest(projects, nodes string) string {
-	return "if [ -x node_modules/.bin/vitest ]; then node_modules/.bin/vitest run " + projects +
-		"; elif [ -x node_modules/.bin/jest ]; then node_modules/.bin/jest " + projects +
-		"; elif [ -x node_modules/.bin/mocha ]; then node_modules/.bin/mocha " + strings.ReplaceAll(projects, "--testNamePattern=", "--grep=") +
-		"; else node --test " + nodes + "; fi"
+func nodeTest(flags string, one bool) string {
+	name := func(option string) string {
+		if !one {
+			return ""
+		}
+		return option + "{pattern} "
+	}
+	match := ""
+	if one {
+		match = "--match={name} "
+	}
+	own := name("--test-name-pattern=") + `"$f"`
+	tests := "node " + flags + "--test " + own
+	if flags != "" {
+		tests = "if has tsx; then tsx --test " + own + "; else " + tests + "; fi"
+	}
+	return project + `if has vitest; then vitest run ` + name("--testNamePattern=") + `"$f"` +
+		`; elif has jest; then jest ` + name("--testNamePattern=") + `--runTestsByPath "$f"` +
+		`; elif has mocha; then mocha ` + name("--grep=") + `"$f"` +
+		`; elif has ava; then ava ` + match + `"./${f#"$PWD"/}"` +
+		`; else ` + tests + `; fi`
 }
 
 // languageOf gives a file's language: what the client calls it, mapped to the table's
@@ -86,6 +121,9 @@ func languageOf(languageID, file string, text []byte) string {
 		return "makefile"
 	case "", "plaintext", "text":
 	default:
+		if lang, ok := languageByName("x." + languageID); ok {
+			return lang // some clients say the ending
+		}
 		return languageID
 	}
 	if lang, ok := languageByName(path.Base(file)); ok {

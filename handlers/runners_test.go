@@ -68,7 +68,7 @@ func TestTheUsersRunnersComeFirst(t *testing.T) {
 	}
 	for _, x := range []struct{ language, file, want string }{
 		{"python", "a_it.py", "tox {file}"},
-		{"python", "a.py", "python3 {file}"},
+		{"python", "a.py", python + "$py {file}"},
 		{"haskell", "x.hs", "runghc {file}"},
 		{"go", "x.go", "cd {dir} && go run ."},
 		{"go", "x_test.go", "cd {dir} && go test ."},
@@ -86,6 +86,7 @@ func TestLanguagesAreFoundByIDNameAndInterpreter(t *testing.T) {
 		{"go", "x", "", "go"},
 		{"typescriptreact", "x.tsx", "", "typescript"},
 		{"sh", "x", "", "shellscript"},
+		{"py", "x.py", "", "python"},
 		{"make", "x", "", "makefile"},
 		{"", "a/x.py", "", "python"},
 		{"plaintext", "Makefile", "", "makefile"},

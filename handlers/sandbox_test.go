@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,8 +13,12 @@ import (
 	"glue-lsp/session"
 )
 
+// isolation is what sandboxes of these tests are confined by.
+func isolation() string { return cmp.Or(os.Getenv("GLUE_LOCAL_ISOLATION"), local.None) }
+
 // withSandbox starts a server with real sessions, on a folder with these files. The
-// sandbox is not confined: what confinement does is tested where it is made.
+// sandbox is not confined unless GLUE_LOCAL_ISOLATION says so: what confinement does is
+// tested where it is made.
 func withSandbox(t testing.TB, capabilities string, files map[string]string) (*testClient, string) {
 	t.Helper()
 	home, folder := t.TempDir(), t.TempDir()
@@ -26,7 +31,7 @@ func withSandbox(t testing.TB, capabilities string, files map[string]string) (*t
 			t.Fatal(err)
 		}
 	}
-	runtime := local.New(local.Options{Isolation: local.None, Home: home, Grace: time.Minute})
+	runtime := local.New(local.Options{Isolation: isolation(), Home: home, Grace: time.Minute})
 	c := connect(t, Options{
 		Home: home, Runtimes: []string{"local"},
 		NewManager: func(_ func() *config.Settings, changed func(session.Info)) (*session.Manager, error) {

@@ -24,8 +24,9 @@ type Options struct {
 	// gives those in force at the time of the call; changed must become the manager's
 	// Options.Changed.
 	NewManager func(settings func() *config.Settings, changed func(session.Info)) (*session.Manager, error)
-	// Checks are the lines of doctor for a runtime, or for all of them when it is "".
-	Checks func(ctx context.Context, settings *config.Settings, runtime string) ([]sandbox.Check, error)
+	// Checks are the lines of doctor for a runtime, or for all of them when it is "", and
+	// for a workspace folder, "" for none.
+	Checks func(ctx context.Context, settings *config.Settings, runtime, folder string) ([]sandbox.Check, error)
 	// Runtimes are the names that initialize announces.
 	Runtimes []string
 	// Home is GLUE_HOME: config.yaml is read there, and views are written into the
@@ -43,7 +44,8 @@ type Options struct {
 
 // How long things may take before the server goes on without them.
 const (
-	shutdownGrace = 900 * time.Millisecond // shutdown must be answered within a second
+	shutdownGrace = 700 * time.Millisecond // shutdown must be answered within a second
+	handOver      = 5 * time.Second        // for the start of whoever does the rest: that takes milliseconds
 	orphanGrace   = 5 * time.Second        // nobody waits once the input has ended
 	taskGrace     = time.Second
 	stallLimit    = 2 * time.Second // a client that takes no output for so long gets no more of it
@@ -79,9 +81,11 @@ type Server struct {
 	progress progressTokens
 	news     announcements
 	offers   offers
+	edits    edits
 	stall    time.Duration
 
 	toldUnconfined atomic.Bool
+	asking         chan struct{} // held while a person is asked whether to go unconfined
 }
 
 // The phases of a connection: LSP 3.18, "Server lifecycle".
@@ -104,9 +108,9 @@ func New(o Options) *Server {
 		o.After = time.After
 	}
 	if o.Checks == nil {
-		o.Checks = func(context.Context, *config.Settings, string) ([]sandbox.Check, error) { return nil, nil }
+		o.Checks = func(context.Context, *config.Settings, string, string) ([]sandbox.Check, error) { return nil, nil }
 	}
-	s := &Server{o: o, log: o.Log, routes: map[string]route{}, stall: stallLimit, settings: &config.Settings{}}
+	s := &Server{o: o, log: o.Log, routes: map[string]route{}, stall: stallLimit, asking: make(chan struct{}, 1), settings: &config.Settings{}}
 	for _, r := range routes() {
 		s.routes[r.method] = r
 	}
@@ -161,8 +165,9 @@ func (s *Server) waitForTasks() {
 	}
 }
 
-// endSessions lets the manager keep what is not returned. What is not done in time is
-// the manager's to finish elsewhere.
+// endSessions lets the manager keep what is not returned. What is not done in time it
+// leaves to another process, which must have begun when this returns: an editor may end
+// this one right after the answer.
 func (s *Server) endSessions(grace time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.base), grace)
 	defer cancel()
@@ -179,7 +184,7 @@ func (s *Server) endSessions(grace time.Duration) {
 	}()
 	select {
 	case <-ended:
-	case <-ctx.Done():
+	case <-s.o.After(grace + handOver):
 	}
 }
 

@@ -30,6 +30,7 @@ type openParams struct {
 	Resume          string `json:"resume,omitzero" doc:"id of a session to go on with"`
 	New             bool   `json:"new,omitzero" doc:"open another session even where one is open"`
 	TimeoutSeconds  int64  `json:"timeoutSeconds,omitzero" doc:"cap on the sandbox's life"`
+	Unconfined      string `json:"unconfined,omitzero" doc:"once or always: a person agreed that commands run without isolation on this machine, where nothing else works; always is remembered for the folder"`
 	longRunning
 }
 
@@ -41,6 +42,9 @@ func (p *openParams) check() error {
 		if err := checkNUL(f.value); err != nil {
 			return badParam(f.name, "%v", err)
 		}
+	}
+	if err := checkUnconfined(p.Unconfined); err != nil {
+		return err
 	}
 	return checkRuntime(p.Runtime)
 }
@@ -88,11 +92,10 @@ func (s *Server) openSession(ctx context.Context, p *openParams, report *progres
 	if err != nil {
 		return sessionInfo{}, err
 	}
-	sess, err := m.Open(ctx, o, report.report)
+	sess, err := s.openOn(ctx, m, o, p.Unconfined, report)
 	if err != nil {
 		return sessionInfo{}, err
 	}
-	s.tellUnconfined(sess)
 	return toSessionInfo(sess.Info(), s.peer.Load().uriOf), nil
 }
 
@@ -116,11 +119,13 @@ func (s *Server) openOptions(folder string) (session.OpenOptions, error) {
 // line.
 func OpenOptions(c *config.Settings, folder string, e session.Editor) session.OpenOptions {
 	o := session.OpenOptions{
-		Folder: folder, Runtime: c.Runtime, Editor: e, Include: c.Include, Exclude: c.Exclude, ReturnMode: c.ReturnMode,
-		BundleMaxBytes: int64(c.BundleMaxMB) << 20, ReturnMaxBytes: int64(c.ReturnMaxMB) << 20,
+		Folder: folder, Runtime: c.Runtime, Editor: e, Include: c.Include, Exclude: c.Exclude, Setup: c.Setup, Share: c.Share, ReturnMode: c.ReturnMode,
+		BundleMaxBytes: int64(c.BundleMaxMB) << 20, UploadMaxBytes: int64(c.UploadMaxMB) << 20, ReturnMaxBytes: int64(c.ReturnMaxMB) << 20,
+		History: c.History, CaptureMaxBytes: int64(c.CaptureMaxMB) << 20, QuotaBytes: int64(c.QuotaMB) << 20,
 	}
 	if c.Runtime == "local" {
 		o.Network = c.LocalNetwork
+		o.PrivateCache = c.LocalCache == "session"
 	}
 	return o
 }

@@ -13,7 +13,7 @@ import (
 func TestOpenDescribesTheSession(t *testing.T) {
 	c, folder, info := opensSession(t, map[string]string{"a.txt": "one\n", "d/b.txt": "two\n"})
 	if info.WorkspaceFolder != fileURI(folder) || info.Runtime != "local" || info.State != "ready" || info.Base.Files != 2 ||
-		info.Isolation != "none" || len(info.Gaps) == 0 || info.CreatedAt == "" || info.Cwd == "" {
+		info.Isolation != isolation() || len(info.Gaps) == 0 || info.CreatedAt == "" || info.Cwd == "" {
 		t.Errorf("the session is %+v", info)
 	}
 	if again := into[sessionInfo](t, c.call("glue/session/open", `{"workspaceFolder":"`+fileURI(folder)+`"}`)); again.ID != info.ID {

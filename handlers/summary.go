@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"glue-lsp/session"
+	"glue-lsp/workspace"
 )
 
 // What people are told after a command. A client that knows the glue/ methods shows the
@@ -147,6 +148,52 @@ func returnText(r *session.Return) (protocol.MessageType, string) {
 	return kind, strings.Join(parts, " ")
 }
 
+// unseen names the changes of which a difference of texts shows nothing: files that go,
+// and those that are no text or get another mode. It is "" when there are none.
+func unseen(files []workspace.Change) string {
+	var names []string
+	for _, c := range files {
+		var what string
+		switch {
+		case c.Status == workspace.StatusDeleted:
+			what = "deleted"
+		case c.Kind == workspace.KindSymlink:
+			what = "link"
+		case c.Kind == workspace.KindBinary:
+			what = "binary"
+		case c.Status == workspace.StatusMode, c.OldMode != c.NewMode && c.Old.Exists(), c.Status == workspace.StatusAdded && c.NewMode&0o111 != 0:
+			what = "mode"
+		default:
+			continue
+		}
+		names = append(names, c.Path+" ("+what+")")
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Not only text: " + nameSome(names) + "."
+}
+
+func withSpace(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " " + text
+}
+
+// shownFirst makes a return tell the person, before anything is written, what no
+// editor's own view would show them. It is for clients that know no better; others
+// look at glue/session/diff first.
+func (s *Server) shownFirst(o session.ReturnOptions) *session.ReturnOptions {
+	o = s.returnDefaults(o)
+	o.Before = func(r *session.Return) {
+		if text := unseen(r.Files); text != "" {
+			s.say(protocol.MessageTypeInfo, "Returning "+count(len(r.Files), "file")+". "+text)
+		}
+	}
+	return &o
+}
+
 // tellReturn shows what a return did, and both sides of its conflicts.
 func (s *Server) tellReturn(ctx context.Context, sess *session.Session, r *session.Return, before string) {
 	if r == nil {
@@ -246,12 +293,15 @@ func (s *Server) offerReturn(ctx context.Context, sess *session.Session, seq int
 		return
 	}
 	const yes = "Return changes"
-	chosen, err := s.ask(ctx, protocol.MessageTypeInfo,
-		"The sandbox has "+count(info.Checkpoint.ChangedFiles, "changed file")+".", yes, "Later")
+	text := "The sandbox has " + count(info.Checkpoint.ChangedFiles, "changed file") + "."
+	if d, err := sess.Diff(ctx, ""); err == nil {
+		text += withSpace(unseen(d.Files))
+	}
+	chosen, err := s.ask(ctx, protocol.MessageTypeInfo, text, yes, "Later")
 	if err != nil || chosen != yes {
 		return
 	}
-	r, err := sess.Return(ctx, session.ReturnOptions{Apply: true}, nil)
+	r, err := sess.Return(ctx, s.returnDefaults(session.ReturnOptions{Apply: true}), nil)
 	if err != nil {
 		s.say(protocol.MessageTypeError, "Returning changes: "+messageOf(err))
 		return

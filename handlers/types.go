@@ -107,7 +107,7 @@ type returnResult struct {
 	Edit        *protocol.WorkspaceEdit `json:"edit" null:"true" doc:"the LSP WorkspaceEdit; null when there is nothing for the editor"`
 	Applied     bool                    `json:"applied" doc:"the changes are in the user's tree"`
 	Disk        []fileChange            `json:"disk" doc:"what the server writes itself, because an edit would not keep its bytes"`
-	Declined    []fileChange            `json:"declined" doc:"refused before, not offered again"`
+	Declined    []fileChange            `json:"declined" doc:"refused by a person, now or before; not offered again"`
 	Conflicts   []conflict              `json:"conflicts" doc:"changed on both sides; in neither edit nor disk"`
 	Skipped     []skipped               `json:"skipped" doc:"left out: acts on open and was not confirmed, leaves the root, …"`
 	Branch      string                  `json:"branch,omitzero" doc:"mode branch: the ref that was made"`

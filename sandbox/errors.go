@@ -23,6 +23,8 @@ const (
 	InvalidParams      Kind = "invalidParams"
 	Unavailable        Kind = "unavailable"
 	Stale              Kind = "stale"
+	// NeedsConfirmation: a person must say yes first.
+	NeedsConfirmation Kind = "needsConfirmation"
 )
 
 // Error is a failed operation: what failed (Op), on what (Path), why (Message), and

@@ -25,10 +25,22 @@ type Runtime interface {
 	Name() string
 	// Open starts a sandbox, empty but for what its image holds.
 	Open(ctx context.Context, spec Spec) (Sandbox, error)
-	// Reap ends what a dead owner left behind; state is what Sandbox.State gave it.
+	// Attach joins a sandbox whose owner died or let go of it, with all that runs in it;
+	// state is what Sandbox.State gave that owner. What the agent and the caller each know
+	// of the tree is not known to be alike: the next Capture names Entries or is Stale. An
+	// error of kind ExecutorDead says that the sandbox is gone; any other that it may live
+	// and cannot be joined.
+	Attach(ctx context.Context, spec Spec, state []byte) (Sandbox, error)
+	// Reopen ends what is left of a sandbox and starts another one, no less confined, over
+	// the tree that it left, so that what its commands changed can be captured. An error
+	// of kind FileNotFound says that no tree is there.
+	Reopen(ctx context.Context, spec Spec, state []byte) (Sandbox, error)
+	// Reap ends what a dead owner left behind; state is what Sandbox.State gave it, and
+	// empty where it died before it had a sandbox to ask.
 	Reap(ctx context.Context, spec Spec, state []byte) error
-	// Checks are the runtime's lines in `doctor`.
-	Checks(ctx context.Context) []Check
+	// Checks are the runtime's lines in `doctor`. It may open a sandbox as spec asks; what
+	// is missing in it the runtime makes up.
+	Checks(ctx context.Context, spec Spec) []Check
 }
 
 // Spec asks for a sandbox.
@@ -44,8 +56,37 @@ type Spec struct {
 	Env      map[string]string // laid over the sandbox's environment
 	Timeout  time.Duration     // the cap on its life; zero is the runtime's default
 	Network  string            // "", "on" or "none"
-	Tags     map[string]string
-	Log      func(format string, args ...any)
+	// Unconfined: the person agreed that commands run without isolation, where a local
+	// runtime that was left to choose has none.
+	Unconfined bool
+	Tags       map[string]string
+	Log        func(format string, args ...any)
+
+	// HostRoot is the absolute host path of what the root is filled with; "" is none. A
+	// local sandbox has the root under this path too where it can, since virtual
+	// environments and build outputs name it.
+	HostRoot string
+	// Lend names folders of HostRoot (relative to it, slash-separated) that a local sandbox
+	// has from the start, as they are on the host, and that are no part of its tree. What is
+	// written there stays inside. It is asked when the sandbox starts; nil is none.
+	Lend func(ctx context.Context) ([]string, error)
+	// Progress is told what takes long in opening; nil is nobody.
+	Progress func(message string)
+}
+
+// The ways in which a folder is lent, cheapest first.
+const (
+	LentOverlay = "overlay" // read from the host, written to the sandbox's own disk
+	LentClone   = "clone"   // copied by reference: the file system shares the blocks
+	LentCopy    = "copy"
+)
+
+// Lent is one folder that was to be lent. How is "" where it was left out, and Problem
+// then says why.
+type Lent struct {
+	Path    string `json:"path"`
+	How     string `json:"how,omitempty"`
+	Problem string `json:"problem,omitempty"`
 }
 
 // Check is one line of doctor.
@@ -66,6 +107,7 @@ type Info struct {
 	Transport string // agent or direct
 	ExpiresAt time.Time
 	HasGit    bool
+	Lent      []Lent
 }
 
 // Sandbox is one running sandbox.
@@ -85,8 +127,11 @@ type Sandbox interface {
 	// Done is closed when the sandbox is gone; Err then says why.
 	Done() <-chan struct{}
 	Err() error
-	// State is what Runtime.Reap needs to end this sandbox after its owner died.
+	// State is what Runtime needs to find this sandbox after its owner died.
 	State() []byte
+	// Detach lets go of the sandbox and leaves it running, for Runtime.Attach. Without
+	// anybody attached it ends by itself after a while.
+	Detach()
 	// Close ends every process and the sandbox, and waits for that.
 	Close(ctx context.Context) error
 }
@@ -233,12 +278,17 @@ type Trees interface {
 
 // PopulateRequest for Trees.Populate.
 type PopulateRequest struct {
-	Bundle   io.Reader
-	Size     int64 // of the bundle, for progress
+	Bundle io.Reader
+	Size   int64 // of the bundle, for progress
+	// Lengths are those of the objects in the bundle's pack, in its order; nil if they
+	// are not known. With them several can unpack it at once.
+	Lengths  []int64
 	Commit   string
 	Branch   string // name of the branch to be on; "" is detached
 	Format   tree.Format
 	Progress func(done, total int64)
+	// Shallow are commits of the bundle whose parents are not in it.
+	Shallow []string
 	// Entries is the tree of Commit, so that the agent knows what the host knows.
 	Entries []tree.Entry
 	Token   string
@@ -255,7 +305,11 @@ type CaptureRequest struct {
 	Ignore      []tree.IgnoreFile
 	Include     []string // patterns of ignored files that come back all the same
 	MaxFileSize int64
-	Format      tree.Format
+	// MaxBytes bounds the contents of one capture together: of what would be over it the
+	// largest files are left out, as [tree.TooMuch], and told once there is room. Zero is
+	// no limit.
+	MaxBytes int64
+	Format   tree.Format
 }
 
 // Captured is one path that differs. Content is nil for a deletion.

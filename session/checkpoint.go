@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"glue-lsp/internal/git"
-	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
 
@@ -37,6 +36,7 @@ type checkpointer struct {
 	begun   int // newest number that has begun
 	waiters map[int]*checkResult
 	stopped bool
+	failed  bool // the last one did, and is worth another try
 }
 
 type checkResult struct {
@@ -55,7 +55,7 @@ func (c *checkpointer) start(s *Session) {
 			case <-c.wake:
 				c.run(s)
 			case <-every.C:
-				if s.busy() {
+				if c.hasFailed() || s.busy() {
 					c.request()
 					c.run(s)
 				}
@@ -130,8 +130,25 @@ func (c *checkpointer) run(s *Session) {
 		err := s.takeCheckpoint(seq)
 		c.mu.Lock()
 		c.settle(seq, err)
+		c.failed = err != nil && !isDead(err) && kindOfError(err) != Lost
 		c.mu.Unlock()
 	}
+}
+
+func (c *checkpointer) hasFailed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
+// next is a number for a checkpoint that is taken beside the checkpointer, which can
+// take none any more.
+func (c *checkpointer) next() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted++
+	c.begun = c.wanted
+	return c.wanted
 }
 
 func (c *checkpointer) settle(seq int, err error) {
@@ -150,20 +167,23 @@ const checkpointTimeout = 10 * time.Minute
 func (s *Session) takeCheckpoint(seq int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), checkpointTimeout)
 	defer cancel()
-	err := s.captureDurably(ctx, seq)
+	sb, err := s.sandbox("take a checkpoint")
+	if err == nil {
+		err = explained("take a checkpoint", s.ID(), s.captureDurably(ctx, seq, sb))
+	}
 	if err != nil && !isDead(err) {
-		s.warn("checkpoint %d failed: %v", seq, err)
+		s.warn("a checkpoint failed, and is tried again: %v", err) // the number would make each try another warning
 		s.m.o.Log("session %s: checkpoint %d: %v", s.ID(), seq, err)
+	}
+	if err == nil {
+		s.noticeLent(ctx, sb)
 	}
 	s.m.announce(s)
 	return err
 }
 
-func (s *Session) captureDurably(ctx context.Context, seq int) error {
-	sb, err := s.sandbox("take a checkpoint")
-	if err != nil {
-		return err
-	}
+// captureDurably is a checkpoint without its announcement.
+func (s *Session) captureDurably(ctx context.Context, seq int, sb sandbox.Sandbox) error {
 	s.trees.Lock()
 	defer s.trees.Unlock()
 	if err := s.capture(ctx, sb); err != nil {
@@ -178,6 +198,7 @@ func (s *Session) captureDurably(ctx context.Context, seq int) error {
 	next := checkpointed{theirs: st.Theirs, head: st.Head}
 	moved := commits || next != s.safe
 	commit := st.Checkpoint.Commit
+	var err error
 	if moved || st.Checkpoint.Seq == 0 {
 		if commit, err = s.commitCheckpoint(ctx, &st, seq); err != nil {
 			return err
@@ -253,88 +274,6 @@ func (s *Session) countChanged(ctx context.Context, st *state) (int, error) {
 	return n, nil
 }
 
-// maxFile is the largest file, in bytes, that goes to the sandbox or comes back. A
-// file with a hole of a terabyte costs nothing to make, and hours to read.
-const maxFile = 1 << 30
-
-// capture brings the known sandbox tree up to date; the caller holds trees.
-func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
-	st := s.snapshotState()
-	req := sandbox.CaptureRequest{Base: st.Token, Ignore: s.ignore.pending(), Include: s.opts.Include, Format: s.store.Repo.Format, MaxFileSize: maxFile}
-	c := &collector{format: s.store.Repo.Format}
-	defer c.close()
-	res, err := sb.Capture(ctx, req, c.add)
-	if isStale(err) {
-		// The agent was started anew, or an answer of its got lost: tell it what we hold.
-		c.close()
-		var entries []tree.Entry
-		if entries, err = s.store.Repo.ReadTree(ctx, st.Theirs); err != nil {
-			return err
-		}
-		req.Entries = append([]tree.Entry{}, entries...) // nil would say nothing; an empty tree is a statement
-		req.Ignore = s.ignore.current
-		res, err = sb.Capture(ctx, req, c.add)
-	}
-	if err != nil {
-		return err
-	}
-	theirs := st.Theirs
-	if len(c.changes) > 0 {
-		if theirs, err = s.store.Repo.Update(ctx, st.Theirs, c.changes); err != nil {
-			return err
-		}
-	}
-	s.ignore.sent = s.ignore.current
-	if s.ignore.sent == nil {
-		s.ignore.sent = []tree.IgnoreFile{}
-	}
-	s.unread = nil
-	for _, sk := range res.Skipped {
-		if sk.Reason == tree.NoRoom {
-			s.unread = append(s.unread, sk)
-		}
-		s.warn("left in the sandbox: %s (%s)", sk.Path, sk.Reason)
-	}
-	s.update(func(st *state) { st.Token, st.Theirs = res.Token, theirs })
-	return nil
-}
-
-// collector keeps captured contents until the whole capture has arrived.
-type collector struct {
-	format  tree.Format
-	changes []git.Change
-	spooled []*tree.Content
-}
-
-func (c *collector) add(got sandbox.Captured) error {
-	if err := tree.CheckPath(got.Entry.Path); err != nil {
-		return fmt.Errorf("the sandbox sent an unsafe path: %w", err)
-	}
-	if !got.Entry.Exists() {
-		c.changes = append(c.changes, git.Change{Entry: got.Entry})
-		return nil
-	}
-	content, err := tree.SpoolContent(got.Content, got.Entry.Mode, got.Entry.Size, c.format)
-	if err != nil {
-		return err
-	}
-	c.spooled = append(c.spooled, content)
-	entry := content.Entry()
-	entry.Path = got.Entry.Path
-	c.changes = append(c.changes, git.Change{
-		Entry: entry,
-		Open:  func() (io.ReadCloser, error) { return io.NopCloser(content.Reader()), nil },
-	})
-	return nil
-}
-
-func (c *collector) close() {
-	for _, s := range c.spooled {
-		_ = s.Close() // temporary files without a name
-	}
-	c.spooled, c.changes = nil, nil
-}
-
 // fetchCommits takes in the commits that were made inside.
 func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
 	st := s.snapshotState()
@@ -342,6 +281,10 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	if st.Head != "" {
 		known = append(known, st.Head)
 	}
+	if err := s.readPastTags(ctx); err != nil {
+		return false, err
+	}
+	known = slices.AppendSeq(known, maps.Keys(s.pastTags))
 	c, err := sb.Commits(ctx, sandbox.CommitsRequest{Known: known, Fingerprint: st.Fingerprint})
 	if err != nil {
 		return false, err
@@ -352,6 +295,8 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	if c.Problem != "" {
 		s.warn("commits made in the sandbox could not be read: %s", c.Problem)
 	}
+	// Tags that went up with the history were not made inside.
+	maps.DeleteFunc(c.Refs, func(_, id string) bool { return s.pastTags[id] })
 	head := st.Head
 	if c.Bundle != nil {
 		err := s.store.Repo.Ingest(ctx, c.Bundle, git.IngestLimits)
@@ -380,6 +325,23 @@ func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed
 	}
 	s.update(func(st *state) { st.Fingerprint, st.Head, st.Refs = c.Fingerprint, head, refs })
 	return head != st.Head || c.Bundle != nil, nil
+}
+
+// readPastTags finds, once, which objects the tags are that went up with the history;
+// the caller holds trees.
+func (s *Session) readPastTags(ctx context.Context) error {
+	if s.pastTags != nil {
+		return nil
+	}
+	out, err := s.store.Repo.Output(ctx, "for-each-ref", "--format=%(objectname)", "refs/tags/")
+	if err != nil {
+		return err
+	}
+	s.pastTags = map[string]bool{}
+	for _, id := range strings.Fields(string(out)) {
+		s.pastTags[id] = true
+	}
+	return nil
 }
 
 // isFull reports whether git or a write of our own found no space.

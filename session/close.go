@@ -10,7 +10,7 @@ import (
 // taken; with o the changes are returned; then the sandbox ends. The session's folder
 // stays, so that what was not returned still can be.
 func (s *Session) Close(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
-	ctx, done, err := s.takeTurn(ctx)
+	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +33,6 @@ func (s *Session) end(ctx context.Context) error {
 // close is Close; the caller has the turn.
 func (s *Session) close(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
 	if s.ended {
-		release, err := s.claim()
-		if err != nil {
-			return nil, err
-		}
-		defer release()
 		return s.returnIf(ctx, o, p)
 	}
 	s.mu.Lock()
@@ -91,6 +86,11 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	close(s.finished)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
+	// Whoever comes after a death from here on need not look at the sandbox again.
+	s.update(func(st *state) { st.Final = out.Unavailable == nil || st.Recovered })
+	if err := s.save(true); err != nil {
+		s.m.o.Log("session %s: %v", s.ID(), err)
+	}
 	err := sb.Close(ctx)
 	if isDead(err) {
 		err = nil // it ended before it was told to
@@ -100,23 +100,19 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	s.mu.Lock()
 	s.sb = nil
 	s.mu.Unlock()
+	s.clearTree(out)
 	s.update(func(st *state) {
 		if st.State != StateLost {
 			st.State = Closed
 		}
 	})
-	s.clearTree(out)
 	if saveErr := s.save(true); err == nil {
 		err = saveErr
 	}
 	s.release()
 	s.m.mu.Lock()
 	delete(s.m.open, s.ID())
-	for id, e := range s.m.execs {
-		if e.s == s {
-			delete(s.m.execs, id)
-		}
-	}
+	s.m.forgetExecs(s)
 	s.m.mu.Unlock()
 	s.m.announce(s)
 	return err
@@ -142,13 +138,17 @@ func (s *Session) waitForWork(ctx context.Context) {
 // clearTree deletes the sandbox's tree, unless it may hold the only copy of something.
 func (s *Session) clearTree(out *Return) {
 	dir := filepath.Join(s.m.o.Home, "trees", s.ID())
-	if out.Unavailable != nil {
+	if out.Unavailable != nil && !s.snapshotState().Recovered {
 		if _, err := os.Stat(dir); err == nil {
 			s.warn("the sandbox ended before its last changes were captured; its files are kept in %s until the session is discarded", dir)
 		}
 		return
 	}
 	if !out.Terminated {
+		return
+	}
+	if left := s.snapshotState().LeftInside; len(left) > 0 {
+		s.warn("%d %s only in the sandbox, such as %s; its tree is kept in %s until the session is discarded", len(left), plural(len(left), "file is", "files are"), left[0], filepath.Join(dir, "w"))
 		return
 	}
 	if err := removeTree(dir); err != nil {

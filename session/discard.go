@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,16 +16,23 @@ import (
 // Discard throws changes away, by path or all of them: they are not offered again
 // unless the sandbox changes those files once more.
 func (s *Session) Discard(ctx context.Context, paths []string) ([]workspace.Change, error) {
-	ctx, done, err := s.takeTurn(ctx)
+	if s.isUnclaimed() && len(paths) == 0 {
+		if _, err := s.Close(ctx, nil, nil); err != nil {
+			return nil, err
+		}
+	}
+	if s.hasEnded() {
+		kept, err := s.m.Find(ctx, s.ID())
+		if err != nil {
+			return nil, err
+		}
+		return kept.Discard(ctx, paths)
+	}
+	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	release, err := s.claim()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
 	d, err := s.Diff(ctx, "")
 	if err != nil {
 		return nil, err
@@ -45,8 +54,45 @@ func (s *Session) Discard(ctx context.Context, paths []string) ([]workspace.Chan
 	if err := s.recordDeclined(ctx, func(all map[string]tree.Entry) { maps.Copy(all, declined) }); err != nil {
 		return nil, err
 	}
+	if s.ended && len(paths) == 0 {
+		if err := s.dropTree(); err != nil {
+			return gone, err
+		}
+	}
 	s.m.announce(s)
 	return gone, nil
+}
+
+// dropTree deletes the sandbox's tree that was kept for what exists only there.
+func (s *Session) dropTree() error {
+	if len(s.snapshotState().LeftInside) == 0 {
+		return nil
+	}
+	dir := filepath.Join(s.m.o.Home, "trees", s.ID())
+	if err := removeTree(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &Error{Kind: "permissionDenied", Op: "discard", Session: s.ID(), Path: dir, Message: err.Error(), Err: err}
+	}
+	s.update(func(st *state) { st.LeftInside = nil })
+	return s.save(true)
+}
+
+// stillRefused keeps refused what was refused before a sync merged the person's later
+// edits into it: that made it another content, but not another offer.
+func (s *Session) stillRefused(w workspace.UpWrite) {
+	path := w.Host.Path
+	s.update(func(st *state) {
+		no, refused := st.Declined[path]
+		if !refused || !no.Same(w.Expect) {
+			return
+		}
+		declined := maps.Clone(st.Declined) // whoever reads a copy of the state must not see this one change
+		if w.New.Same(w.Host) {
+			delete(declined, path) // both sides hold alike
+		} else {
+			declined[path] = w.New
+		}
+		st.Declined = declined
+	})
 }
 
 func selected(c workspace.Change, paths []string) bool {
@@ -63,9 +109,10 @@ func selected(c workspace.Change, paths []string) bool {
 
 // Export copies all that is needed to use a session's changes elsewhere into a folder:
 // the mbox, its meta file, the bundle and the commands' output. It needs no working
-// tree, so it also works where that is gone. It gives the files that it wrote.
-func (s *Session) Export(ctx context.Context, to string) ([]string, error) {
-	ctx, done, err := s.takeTurn(ctx)
+// tree, so it also works where that is gone. The mbox holds at most maxBytes, 0 for what
+// the session was opened with. It gives the files that it wrote.
+func (s *Session) Export(ctx context.Context, to string, maxBytes int64) ([]string, error) {
+	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +120,7 @@ func (s *Session) Export(ctx context.Context, to string) ([]string, error) {
 	if err := s.lastState(ctx, &Return{}); err != nil {
 		return nil, err
 	}
-	if _, err := s.writeMbox(ctx, s.snapshotState()); err != nil {
+	if _, err := s.writeMbox(ctx, s.snapshotState(), maxBytes); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(to, 0o755); err != nil {

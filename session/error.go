@@ -24,6 +24,8 @@ type Error struct {
 	Kind, Op, Path, Session, Message, Hint string
 	Checkpoint                             int
 	Err                                    error
+
+	heldBy int // the process that has the session, of a session that is busy
 }
 
 func (e *Error) Error() string {
@@ -61,4 +63,29 @@ func isStale(err error) bool {
 
 func isCanceled(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// kindOfError is the kind of a session's error, "" of any other.
+func kindOfError(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
+// explained says what to do about a limit of git's that what a command made has reached.
+func explained(op, session string, err error) error {
+	var limit *git.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	e := &Error{
+		Kind: "tooLarge", Op: op, Session: session, Message: limit.Error(), Err: err,
+		Hint: "the last checkpoint is safe; delete what is too large in the sandbox, or name it in .gitignore, and try again",
+	}
+	if limit.What == git.LimitWall || limit.What == git.LimitCPU {
+		e.Kind, e.Hint = "timeout", "the last checkpoint is safe; try again when the machine is less busy"
+	}
+	return e
 }

@@ -32,6 +32,8 @@ type ExecOptions struct {
 	Sink      sandbox.Sink
 	MaxOutput int64
 	Progress  Progress
+
+	isSetup bool
 }
 
 const defaultMaxOutput = 10 << 20
@@ -43,6 +45,8 @@ type ExecOutcome struct {
 	Stdout, Stderr                   []byte
 	TruncatedStdout, TruncatedStderr int64
 	Checkpoint                       int
+	// SetupFailure says how the setup that ran before the command failed, "" if it did not.
+	SetupFailure string
 }
 
 // Exec is a command that was started in a session.
@@ -73,6 +77,7 @@ func (s *Session) Start(ctx context.Context, o ExecOptions) (*Exec, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.claimed()
 	e, err := s.register(o)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,13 @@ func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o Ex
 			return err
 		}
 	}
+	if !o.isSetup {
+		failure, err := s.setUp(ctx, sb, o.Progress)
+		if err != nil {
+			return err
+		}
+		e.outcome.SetupFailure = failure
+	}
 	proc, err := sb.Start(ctx, sandbox.ExecRequest{
 		ID: e.ID, Command: o.Command, Argv: o.Argv, Cwd: o.Cwd, Env: o.Env, Timeout: o.Timeout,
 		Stdin: o.HasStdin || o.KeepStdin, PTY: o.PTY,
@@ -99,7 +111,7 @@ func (s *Session) startIn(ctx context.Context, sb sandbox.Sandbox, e *Exec, o Ex
 		return err
 	}
 	e.proc, e.startedAt = proc, s.m.o.Now()
-	e.log = newOutputLog(filepath.Join(s.dir, "exec", logName(e.ID)))
+	e.log = newOutputLog(filepath.Join(s.dir, "exec", logName(e.ID)), maxLog)
 	// Before its first output: whoever reads that may answer by the command's id.
 	s.m.mu.Lock()
 	e.started = true
@@ -186,12 +198,13 @@ func (e *Exec) follow() {
 		go e.sink.run() // it ends when the sink lets it
 		defer e.sink.end()
 	}
+	e.record()
 	res, err := e.proc.Wait(context.Background(), func(st sandbox.Stream, off int64, p []byte) error {
-		e.log.write(st, p)
+		e.log.take(st, off, p)
 		switch {
 		case listening:
 			listening = e.sink.deliver(st, off, p) == nil // the log goes on without a listener
-		case e.sink != nil:
+		case e.out == nil: // nobody asked for it, or does not listen any more
 		case st == sandbox.Stderr:
 			e.errs.write(p)
 		default:
@@ -201,6 +214,11 @@ func (e *Exec) follow() {
 	})
 	e.outcome.ExecResult = res
 	e.err = err
+	if err != nil && e.s.isLeaving() {
+		e.log.leave() // it goes on, for another server to follow
+		close(e.done)
+		return
+	}
 	if err == nil {
 		e.outcome.Checkpoint, _ = e.s.check.request()
 	}
@@ -210,6 +228,7 @@ func (e *Exec) follow() {
 	}
 	e.log.finish()
 	close(e.done)
+	e.record()
 	e.s.forgetOldest()
 }
 

@@ -34,6 +34,8 @@ type Info struct {
 	ExpiresAt          *time.Time
 	Warnings           []string
 	Lost               *LostInfo
+	// Waiting says that it has ended with changes that nobody was asked about.
+	Waiting bool
 }
 
 // BaseInfo is what went up when the session was opened. Bytes is the content's size,
@@ -105,6 +107,7 @@ func (s *Session) Info() Info {
 		Gaps: slices.Clone(st.Gaps), Transport: st.Transport, Base: st.Base, Bootstrap: st.Bootstrap,
 		Checkpoint: st.Checkpoint, CreatedAt: st.CreatedAt, Warnings: slices.Clone(st.Warnings), Lost: st.Lost,
 	}
+	info.Waiting = !st.open() && st.unreturned() && !st.Settled
 	if !st.ExpiresAt.IsZero() {
 		at := st.ExpiresAt
 		info.ExpiresAt = &at

@@ -50,9 +50,24 @@ type Options struct {
 	// BusyWait is how long opening waits for another process to let go of the same
 	// workspace; an editor that reloads overlaps with its former self.
 	BusyWait time.Duration
+	// ClaimWait is how long a session that was taken up after its owner's death, without
+	// being asked for, waits for somebody to use it; default 15 s.
+	ClaimWait time.Duration
+	// Finish starts a process that outlives this one and calls Manager.Finish for a session
+	// whose folder is dir. It must not wait for it. nil leaves that to the next start.
+	Finish func(id, dir string) error
 	// CheckpointEvery is how often a checkpoint is taken while any process of a session
 	// lives; default 30 s.
 	CheckpointEvery time.Duration
+	// CaptureMax bounds the contents that one checkpoint brings to the host, in bytes;
+	// default 2 GiB. What is over it stays in the sandbox's tree, by name.
+	CaptureMax int64
+	// Quota is how much, in bytes, everything under Home may take before what nobody needs
+	// any more is deleted earlier; default 10 GiB. It also bounds one session's store.
+	Quota int64
+	// FreeSpace tells how many bytes may still be written on a folder's disk, and how many
+	// of those to leave alone; default is the system's answer.
+	FreeSpace func(dir string) (free, reserve int64, err error)
 }
 
 // Manager owns the sessions of one process and knows the ended ones on disk.
@@ -69,6 +84,13 @@ type Manager struct {
 	known  map[string]*Session // ended ones, loaded from disk on demand
 	editor Editor              // of those
 	execs  map[string]*Exec    // ids are unique per manager
+
+	tidying     sync.Once // see tidy
+	stopTidying func()
+	tidied      sync.WaitGroup
+
+	beside  sync.WaitGroup // what goes on beside calls
+	stopped chan struct{}  // closed when that is to end
 
 	closing bool // no session is opened any more
 	ending  sync.Once
@@ -90,8 +112,20 @@ func NewManager(o Options) (*Manager, error) {
 	if o.BusyWait == 0 {
 		o.BusyWait = 3 * time.Second
 	}
+	if o.ClaimWait == 0 {
+		o.ClaimWait = 15 * time.Second
+	}
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = 30 * time.Second
+	}
+	if o.CaptureMax <= 0 {
+		o.CaptureMax = defaultCaptureMax
+	}
+	if o.Quota <= 0 {
+		o.Quota = defaultQuota
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = freeSpace
 	}
 	if o.Home == "" {
 		return nil, errors.New("session: no state folder was given")
@@ -105,7 +139,7 @@ func NewManager(o Options) (*Manager, error) {
 			}
 		}
 	}
-	m := &Manager{o: o, open: map[string]*Session{}, known: map[string]*Session{}, execs: map[string]*Exec{}}
+	m := &Manager{o: o, open: map[string]*Session{}, known: map[string]*Session{}, execs: map[string]*Exec{}, stopped: make(chan struct{})}
 	m.git = sync.OnceValues(func() (*git.Git, error) { return git.Find(context.Background()) })
 	return m, nil
 }
@@ -166,17 +200,29 @@ func (m *Manager) Get(id string) (*Session, error) {
 // Find is Get for ended sessions too: those whose state lies on disk and that no
 // living process owns.
 func (m *Manager) Find(ctx context.Context, id string) (*Session, error) {
-	s, err := m.Get(id)
-	if err == nil || id == "" {
-		return s, err
+	for {
+		s, err := m.Get(id)
+		if err == nil || id == "" {
+			return s, err
+		}
+		m.mu.Lock()
+		s = m.known[id]
+		m.mu.Unlock()
+		if s != nil {
+			return s, nil
+		}
+		s, err = m.load(ctx, id)
+		var e *Error
+		if !errors.As(err, &e) || e.heldBy != os.Getpid() {
+			return s, err
+		}
+		// This process is about to take it up, or to end it.
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPause):
+		}
 	}
-	m.mu.Lock()
-	s = m.known[id]
-	m.mu.Unlock()
-	if s != nil {
-		return s, nil
-	}
-	return m.load(ctx, id)
 }
 
 // load brings an ended session back from disk. It takes no lock: only what changes
@@ -194,8 +240,20 @@ func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, &Error{Kind: "unavailable", Session: id, Op: "read the session", Message: err.Error(), Err: err}
 	}
-	if st.open() && isLocked(filepath.Join(dir, "lock")) {
-		return nil, busy(id, &holder{PID: st.OwnerPID, Session: id, Since: st.CreatedAt})
+	if st.open() {
+		// Its owner died, or is somebody else. What it left comes to the host first.
+		own, now, err := m.takeOver(ctx, id, lockPause)
+		if err != nil {
+			return nil, err
+		}
+		if now.open() {
+			m.salvageOrLog(ctx, own, now)
+		} else {
+			_ = own.Close()
+		}
+		if st, err = readState(dir); err != nil {
+			return nil, gone // it never was ready, and nothing was in it
+		}
 	}
 	s := &Session{m: m, dir: dir, state: *st, execs: map[string]*Exec{}, ended: true}
 	s.opts.Include, s.opts.Exclude = st.Include, st.Exclude
@@ -211,14 +269,20 @@ func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
 }
 
 func busy(id string, h *holder) *Error {
-	msg := "another process has this session open"
-	if h != nil && h.PID != 0 {
-		msg = fmt.Sprintf("process %d has had it open since %s (session %s)", h.PID, h.Since.Format(time.RFC3339), h.Session)
-	}
-	return &Error{
-		Kind: Busy, Session: id, Op: "open the session", Message: msg,
+	e := &Error{
+		Kind: Busy, Session: id, Op: "open the session", Message: "another process has this session open",
 		Hint: "close it there, or open a separate one with new: true",
 	}
+	if h == nil || h.PID == 0 {
+		return e
+	}
+	e.heldBy = h.PID
+	e.Message = fmt.Sprintf("process %d has had it open since %s (session %s)", h.PID, h.Since.Format(time.RFC3339), h.Session)
+	if h.Ending {
+		e.Message = fmt.Sprintf("process %d is ending it (session %s)", h.PID, h.Session)
+		e.Hint = "try again in a moment"
+	}
+	return e
 }
 
 // List gives the open sessions, then the ended ones whose changes were neither
@@ -247,11 +311,10 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 			}
 			continue
 		}
-		if st.open() {
-			if isLocked(filepath.Join(m.sessionDir(st.ID), "lock")) {
-				continue // another process has it open; it is not ours to list
-			}
+		if st.open() && m.ownedElsewhere(st.ID) {
+			continue // it is not ours to list
 		}
+
 		if !st.unreturned() {
 			continue
 		}
@@ -261,6 +324,16 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	}
 	slices.SortFunc(out, func(a, b Info) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return out, ctx.Err()
+}
+
+// ownedElsewhere reports whether another process has a session, and not only to end it.
+func (m *Manager) ownedElsewhere(id string) bool {
+	file := filepath.Join(m.sessionDir(id), "lock")
+	if !isLocked(file) {
+		return false
+	}
+	h := readHolder(file)
+	return h.PID != os.Getpid() && !h.Ending
 }
 
 // markOrphan says what became of a session whose owner died with it open: what the
@@ -276,11 +349,11 @@ func (s *Session) markOrphan() {
 }
 
 // unreturned reports whether the state holds changes that were neither returned nor
-// thrown away.
+// thrown away, or its sandbox's tree is kept for files that exist only there.
 func (st *state) unreturned() bool {
 	// A server that died may have saved a newer tree than it counted.
 	counted := st.Counted == [2]string{st.Agreed, st.Theirs}
-	return st.Agreed != st.Theirs && (!counted || st.Checkpoint.ChangedFiles > 0)
+	return st.Agreed != st.Theirs && (!counted || st.Checkpoint.ChangedFiles > 0) || len(st.LeftInside) > 0
 }
 
 // Exec finds a command of any session of this process by its id.
@@ -300,19 +373,24 @@ func (m *Manager) Exec(execID string) (*Session, *Exec, error) {
 // Shutdown ends every session: running commands are ended, a last checkpoint is taken,
 // the sandbox is closed and the changes stay on disk. ctx bounds the waiting, not the
 // ending, which goes on for as long as this process does; a later call waits for it
-// again.
+// again. What is not ended when ctx ends, or could not be, is left to a finisher.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.ending.Do(func() {
 		m.ended = make(chan struct{})
 		go func() {
 			defer close(m.ended)
+			defer m.endTidying()
 			m.endErr = m.closeAll()
 		}()
 	})
 	select {
 	case <-m.ended:
+		if m.endErr != nil {
+			m.leaveToFinisher()
+		}
 		return m.endErr
 	case <-ctx.Done():
+		m.leaveToFinisher()
 		return ctx.Err()
 	}
 }
@@ -321,6 +399,8 @@ func (m *Manager) closeAll() error {
 	m.mu.Lock()
 	m.closing = true
 	m.mu.Unlock()
+	close(m.stopped)
+	defer m.beside.Wait()
 	// An opening that is under way finds out when it is done; see Open.
 	m.opening.Lock()
 	defer m.opening.Unlock()
@@ -332,6 +412,7 @@ func (m *Manager) closeAll() error {
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	m.noteEnding(all)
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, s := range all {
@@ -342,6 +423,9 @@ func (m *Manager) closeAll() error {
 }
 
 func (m *Manager) announce(s *Session) {
+	if s.quiet {
+		return
+	}
 	// Info is read under the lock, so that what is announced never goes back in time.
 	m.announcing.Lock()
 	defer m.announcing.Unlock()

@@ -3,9 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 	"glue-lsp/workspace"
@@ -32,14 +29,35 @@ type OpenOptions struct {
 	Include []string
 	Exclude []string
 	Network string
+	// Setup are commands that run before the first one, and again when a lock file changed.
+	Setup []string
+	// Share names ignored folders that a sandbox on this machine is lent: patterns of
+	// path.Match on their last names.
+	Share []string
+	// Unconfined: the person agreed that this session's commands may run without isolation,
+	// where there is none. Without it opening fails then, with an error of kind
+	// needsConfirmation, unless the folder was allowed by AllowUnconfined.
+	Unconfined bool
 	// ReturnMode is what a return does when it is not told.
 	ReturnMode string
-	// BundleMaxBytes caps what is sent at the start, ReturnMaxBytes the mbox; 0 is the
-	// default (none, 50 MiB).
-	BundleMaxBytes, ReturnMaxBytes int64
+	// PrivateCache gives the sandbox build caches of its own, which end with it, instead of
+	// those that sessions on the folder share.
+	PrivateCache bool
+	// CaptureMaxBytes and QuotaBytes are the manager's CaptureMax and Quota for this session;
+	// 0 is the manager's.
+	CaptureMaxBytes, QuotaBytes int64
+	// History is how much of HEAD's history goes up: "" or none, full, shallow:N.
+	History string
+	// BundleMaxBytes is what the bundle that is sent at the start should not exceed, and
+	// with a history does not; UploadMaxBytes is what it never does; ReturnMaxBytes caps
+	// the mbox. 0 is the default (none, 1 GiB, 50 MiB).
+	BundleMaxBytes, UploadMaxBytes, ReturnMaxBytes int64
 }
 
-const defaultReturnMax = 50 << 20
+const (
+	defaultReturnMax = 50 << 20
+	defaultUploadMax = 1 << 30
+)
 
 // Open gives a ready session on a folder: the one that is open there already, unless
 // o.New, or a new one with the folder's tree in it, unsaved buffers included.
@@ -47,21 +65,15 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	if o.Runtime == "" {
 		o.Runtime = "local"
 	}
-	rt := m.o.Runtimes[o.Runtime]
-	if rt == nil {
-		return nil, &Error{
-			Kind: "runtimeUnavailable", Op: "open a session", Message: fmt.Sprintf("there is no runtime %q here", o.Runtime),
-			Hint: "the runtimes are " + strings.Join(m.runtimes(), ", "),
-		}
+	rt, err := m.runtime(o.Runtime)
+	if err != nil {
+		return nil, err
 	}
-	if o.Attach != "" {
-		return nil, &Error{
-			Kind: "unsupported", Op: "attach to sandbox " + o.Attach,
-			Message: "the " + o.Runtime + " runtime cannot attach to a sandbox that it did not start",
-		}
-	}
-	if o.Resume != "" {
-		return m.resume(ctx, o.Resume)
+	switch {
+	case o.Resume != "":
+		return m.resume(ctx, o)
+	case o.Attach != "":
+		return m.attach(ctx, o)
 	}
 	// One opening at a time: two requests for one folder get one session, and the
 	// second of two folders waits for less than a second.
@@ -81,8 +93,14 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 		}
 	}
 	o.Folder = folder
-	if s := m.openOn(folder, o.Runtime); s != nil && !o.New {
-		return s, nil
+	if !o.New {
+		if s := m.openOn(folder, o.Runtime); s != nil {
+			s.claimed()
+			return s, nil
+		}
+		if s := m.resumeOn(ctx, o); s != nil {
+			return s, nil
+		}
 	}
 	s, err := m.start(ctx, rt, o, p)
 	if err != nil {
@@ -103,29 +121,19 @@ func shuttingDown() error {
 	return &Error{Kind: "unavailable", Op: "open a session", Message: "the server is shutting down"}
 }
 
+func noRuntime(name string, there []string) error {
+	return &Error{
+		Kind: "runtimeUnavailable", Op: "open a session", Message: fmt.Sprintf("there is no runtime %q here", name),
+		Hint: "the runtimes are " + strings.Join(there, ", "),
+	}
+}
+
 func (m *Manager) runtimes() []string {
 	var names []string
 	for name := range m.o.Runtimes {
 		names = append(names, name)
 	}
 	return names
-}
-
-// resume goes on with a session of this process, or says what can be done with one
-// whose sandbox is gone.
-func (m *Manager) resume(ctx context.Context, id string) (*Session, error) {
-	s, err := m.Find(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if !s.ended {
-		return s, nil
-	}
-	return nil, &Error{
-		Kind: Lost, Op: "resume", Session: id, Checkpoint: s.Info().Checkpoint.Seq,
-		Message: "the sandbox of session " + id + " is gone",
-		Hint:    "its kept changes can be shown and returned: glue/session/return, or glue-lsp sessions apply " + id,
-	}
 }
 
 // openOn finds a usable session on a folder.
@@ -144,10 +152,9 @@ func (m *Manager) openOn(folder, runtime string) *Session {
 }
 
 func (m *Manager) workspaceOptions(o OpenOptions, folder string) workspace.Options {
-	sum := sha256.Sum256([]byte(folder))
 	return workspace.Options{
-		CacheDir: filepath.Join(m.o.Home, "cache", hex.EncodeToString(sum[:8])),
-		Include:  o.Include, Exclude: o.Exclude, MaxFileSize: maxFile,
+		CacheDir: filepath.Join(m.o.Home, "cache", cacheName(folder)), StateDir: filepath.Join(m.o.Home, "workspaces"),
+		Include: o.Include, Exclude: o.Exclude, MaxFileSize: maxFile,
 	}
 }
 
@@ -158,7 +165,6 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	if err != nil {
 		return nil, gitError("open a session", err)
 	}
-	m.prune()
 	p.say("reading the working tree", 0)
 	ws, err := workspace.Open(ctx, g, o.Folder, m.workspaceOptions(o, o.Folder))
 	if err != nil {
@@ -170,9 +176,10 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		execs: map[string]*Exec{}, finished: make(chan struct{}),
 		state: state{
 			Version: stateVersion, ID: id, Runtime: o.Runtime, State: Opening, Folder: o.Folder, Subdir: ws.Subdir(),
-			CreatedAt: began, OwnerPID: os.Getpid(), Declined: map[string]tree.Entry{}, Include: o.Include, Exclude: o.Exclude,
+			CreatedAt: began, OwnerPID: os.Getpid(), Separate: o.New, PrivateCache: o.PrivateCache, Network: o.Network, Declined: map[string]tree.Entry{}, Include: o.Include, Exclude: o.Exclude,
 		},
 	}
+	s.tellNotes()
 	undo := &undoList{}
 	defer func() {
 		if err != nil {
@@ -203,14 +210,25 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	if err := os.MkdirAll(caches, 0o700); err != nil {
 		return nil, &Error{Kind: "noSpace", Op: "open a session", Path: caches, Message: err.Error(), Err: err}
 	}
+	m.useCache(filepath.Dir(caches))
+	spec := sandbox.Spec{
+		Session: id, Dir: s.dir, TreeDir: treeDir, CacheDir: caches, Subdir: ws.Subdir(), Timeout: o.Timeout, Network: o.Network, Unconfined: o.Unconfined || m.unconfinedAllowed(o.Folder),
+		Tags: map[string]string{"glue-session": id}, Log: m.o.Log,
+	}
+	if o.PrivateCache {
+		spec.CacheDir = ""
+	}
+	s.lend(&spec, o, p)
 	go func() {
-		sb, err := rt.Open(ctx, sandbox.Spec{
-			Session: id, Dir: s.dir, TreeDir: treeDir, CacheDir: caches, Subdir: ws.Subdir(), Timeout: o.Timeout, Network: o.Network,
-			Tags: map[string]string{"glue-session": id}, Log: m.o.Log,
-		})
+		sb, err := rt.Open(ctx, spec)
+		if err == nil {
+			// At once: whoever comes after a death needs it to end the sandbox.
+			s.update(func(st *state) { st.SandboxID, st.Sandbox = sb.Info().ID, sb.State() })
+			err = s.save(false)
+		}
 		starting <- started{sb, err}
 	}()
-	snap, base, bundle, err := s.goUp(ctx, g, p)
+	up, err := s.goUp(ctx, g, p)
 	st := <-starting
 	if st.sb != nil {
 		undo.add(func() {
@@ -222,16 +240,17 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 			_ = removeTree(treeDir)
 		})
 	}
-	if err = errors.Join(err, st.err); err != nil {
+	if err == nil {
+		err = st.err
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.sb = st.sb
-	s.update(func(state *state) { state.SandboxID, state.Sandbox = st.sb.Info().ID, st.sb.State() })
-	if err := s.save(false); err != nil {
-		return nil, err
-	}
+	s.noteLent(ctx, st.sb)
+	s.ignore.current = s.withoutLent(s.ignore.current)
 	p.say("filling the sandbox", 60)
-	if err := s.populate(ctx, snap, base, bundle); err != nil {
+	if err := s.populate(ctx, up); err != nil {
 		return nil, err
 	}
 	info := s.sb.Info()
@@ -239,93 +258,24 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		st.Root, st.Cwd, st.SandboxID = info.Root, info.Cwd, info.ID
 		st.Isolation, st.Gaps, st.Transport, st.ExpiresAt = info.Isolation, info.Gaps, info.Transport, info.ExpiresAt
 		st.Sandbox = s.sb.State()
-		st.Bootstrap = BootstrapInfo{Strategy: "bundle", Bytes: base.BundleSize, Took: m.o.Now().Sub(began)}
-		st.Checkpoint = CheckpointInfo{Commit: base.Commit, At: m.o.Now()}
+		st.Bootstrap = BootstrapInfo{Strategy: "bundle", Bytes: up.base.BundleSize, Took: m.o.Now().Sub(began)}
+		st.Checkpoint = CheckpointInfo{Commit: up.base.Commit, At: m.o.Now()}
 		st.State = Ready
 	})
 	if info.Isolation == "none" && len(info.Gaps) > 0 {
 		s.warn("commands in this session are not confined: %s", info.Gaps[0])
 	}
+	if err := s.ignore.keep(s.dir); err != nil {
+		return nil, &Error{Kind: "noSpace", Op: "open a session", Session: id, Path: s.dir, Message: err.Error(), Err: err}
+	}
 	if err := s.save(true); err != nil {
 		return nil, err
 	}
 	s.safe = checkpointed{theirs: s.state.Theirs}
-	s.check.start(s)
-	sb := s.sb
-	s.wg.Go(func() { s.watch(sb) })
+	s.work()
+	m.tidy(o.QuotaBytes)
 	p.say("ready", 100)
 	return s, nil
-}
-
-// goUp reads the tree and makes the commit and the bundle that the sandbox gets.
-func (s *Session) goUp(ctx context.Context, g *git.Git, p Progress) (*workspace.Snapshot, workspace.Base, string, error) {
-	var none workspace.Base
-	format := tree.SHA1
-	src := s.ws.Source()
-	branch := ""
-	if src != nil {
-		format, branch = src.Format, src.Branch
-		s.state.RemoteURL = src.Remotes["origin"]
-	}
-	var err error
-	s.store, err = workspace.CreateStore(ctx, g, filepath.Join(s.dir, "objects.git"), format)
-	if err != nil {
-		return nil, none, "", err
-	}
-	docs, err := s.documents(ctx)
-	if err != nil {
-		return nil, none, "", err
-	}
-	snap, err := s.ws.Snapshot(ctx, s.store, docs)
-	if err != nil {
-		return nil, none, "", err
-	}
-	p.say(fmt.Sprintf("packing %d files", snap.Files), 30)
-	bundle := filepath.Join(s.dir, "bootstrap.bundle")
-	base, err := s.store.Base(ctx, snap, branch, bundle)
-	if err != nil {
-		return nil, none, "", err
-	}
-	if limit := s.opts.BundleMaxBytes; limit > 0 && base.BundleSize > limit {
-		return nil, none, "", &Error{
-			Kind: "tooLarge", Op: "open a session", Session: s.ID(),
-			Message: fmt.Sprintf("the tree packs to %d bytes, over the limit of %d", base.BundleSize, limit),
-			Hint:    "raise bundle_max_mb, or leave large files out with exclude",
-		}
-	}
-	s.update(func(st *state) {
-		st.Base = BaseInfo{
-			Commit: base.Commit, Files: snap.Files, Bytes: snap.Bytes, Unsaved: snap.Unsaved,
-			Skipped: skippedOf(snap.Skipped),
-		}
-		st.BaseTree, st.Agreed, st.Theirs = snap.Tree, snap.Tree, snap.Tree
-	})
-	s.ignore.current = snap.Ignore
-	return snap, base, bundle, nil
-}
-
-func (s *Session) populate(ctx context.Context, snap *workspace.Snapshot, base workspace.Base, bundle string) error {
-	f, err := os.Open(bundle)
-	if err != nil {
-		return &Error{Kind: "unavailable", Op: "open a session", Path: bundle, Message: err.Error(), Err: err}
-	}
-	defer os.Remove(bundle) // the store holds the same objects
-	defer f.Close()
-	branch := ""
-	format := tree.SHA1
-	if src := s.ws.Source(); src != nil {
-		branch, format = src.Branch, src.Format
-	}
-	token := newToken()
-	err = s.sb.Populate(ctx, sandbox.PopulateRequest{
-		Bundle: f, Size: base.BundleSize, Commit: base.Commit, Branch: branch, Format: format,
-		Entries: snap.Entries, Token: token,
-	})
-	if err != nil {
-		return err
-	}
-	s.update(func(st *state) { st.Token = token })
-	return nil
 }
 
 // takeLocks locks the session, and the workspace unless a separate session was asked
@@ -354,30 +304,16 @@ func (s *Session) takeLocks(ctx context.Context, o OpenOptions) error {
 }
 
 func (s *Session) lockWorkspace(ctx context.Context, o OpenOptions, h holder) (*flock.Flock, error) {
-	sum := sha256.Sum256([]byte(o.Folder + "\x00" + o.Runtime))
-	file := filepath.Join(s.m.o.Home, "workspaces", hex.EncodeToString(sum[:8])+".lock")
-	deadline := time.NewTimer(s.m.o.BusyWait)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		l, other, err := takeLock(file, h)
-		if err != nil {
-			return nil, &Error{Kind: "unavailable", Op: "open a session", Path: o.Folder, Message: err.Error(), Err: err}
-		}
-		if l != nil {
-			return l, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-deadline.C:
-			e := busy(other.Session, other)
-			e.Op, e.Path = "open a session on this folder", o.Folder
-			return nil, e
-		case <-tick.C:
-		}
+	l, other, err := s.m.waitForLock(ctx, s.m.workspaceLock(o.Folder, o.Runtime), h, s.m.o.BusyWait)
+	if err != nil {
+		return nil, err
 	}
+	if l == nil {
+		e := busy(other.Session, other)
+		e.Op, e.Path = "open a session on this folder", o.Folder
+		return nil, e
+	}
+	return l, nil
 }
 
 // newToken names a state of the sandbox's tree between host and agent.

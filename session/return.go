@@ -1,15 +1,14 @@
 package session
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"glue-lsp/internal/tree"
 	"glue-lsp/workspace"
 )
 
@@ -22,6 +21,10 @@ type ReturnOptions struct {
 	AllowMassDelete bool
 	Branch          string // of mode branch; default glue/<id>
 	Commits         bool   // mode branch: the sandbox's commits one by one
+	MaxBytes        int64  // of the mbox; 0 is what the session was opened with
+
+	// Before, when not nil, is told what is about to be applied, before any of it is.
+	Before func(*Return)
 }
 
 // Return is what came back, or would.
@@ -54,37 +57,34 @@ type Unavailable struct {
 // Return brings what the sandbox changed back, as an edit for the editor and writes to
 // disk for what an edit cannot carry. The session goes on as it was.
 func (s *Session) Return(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
-	ctx, done, err := s.takeTurn(ctx)
+	if s.hasEnded() {
+		kept, err := s.m.Find(ctx, s.ID())
+		if err != nil {
+			return nil, err
+		}
+		return kept.Return(ctx, o, p)
+	}
+	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	release, err := s.claim()
-	if err != nil {
-		return nil, err
+	if s.isUnclaimed() && o.Apply {
+		// All that anybody wants of it is what it holds.
+		out, err := s.close(ctx, &o, p)
+		return out, s.whyEnded("return", err)
 	}
-	defer release()
 	out, err := s.giveBack(ctx, o, p)
-	if isCanceled(err) && s.wasInterrupted() {
-		err = &Error{
-			Kind: "unavailable", Op: "return", Session: s.ID(), Message: "the server is shutting down; the changes are kept as session " + s.ID(),
-			Hint: "return them later: glue/session/return, or glue-lsp sessions apply " + s.ID(), Err: err,
-		}
-	}
-	return out, err
+	return out, s.whyEnded("return", err)
 }
 
-// giveBack is Return; the caller holds returning.
+// rounds is how often a return merges anew because something was typed, saved or
+// refused in between.
+const rounds = 4
+
+// giveBack is Return; the caller has the turn.
 func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
-	if o.Mode == "" {
-		o.Mode = s.opts.ReturnMode
-	}
-	if o.Mode == "" {
-		o.Mode = "edits"
-	}
-	if s.editor == nil && o.Mode == "edits" {
-		o.Mode = "disk"
-	}
+	o.Mode = s.modeOf(o.Mode)
 	out := &Return{}
 	p.say("taking a checkpoint", 0)
 	if err := s.lastState(ctx, out); err != nil {
@@ -98,11 +98,10 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 	if err := s.openWorkspaceLocked(ctx); err != nil {
 		return nil, err
 	}
-	// A buffer may change between the plan and the edit; its edit is then refused, and
-	// merged and sent again.
+	r := &returning{o: o, out: out, progress: p, receipt: receipt{mode: o.Mode}}
 	var so sum
-	for range 3 {
-		again, err := s.roundTrip(ctx, o, out, p)
+	for range rounds {
+		again, err := s.roundTrip(ctx, r)
 		so.add(out)
 		if err != nil {
 			return out, err
@@ -114,6 +113,25 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 	so.report(out)
 	s.m.announce(s)
 	return out, nil
+}
+
+// modeOf is how a return reaches the host: as it was asked, else as the settings say.
+func (s *Session) modeOf(asked string) string {
+	mode := cmp.Or(asked, s.opts.ReturnMode, workspace.ModeEdits)
+	if s.editor == nil && mode == workspace.ModeEdits {
+		return workspace.ModeDisk
+	}
+	return mode
+}
+
+// returning is one return while it is under way.
+type returning struct {
+	o        ReturnOptions
+	out      *Return
+	progress Progress
+	receipt  receipt
+	noEdits  bool // the editor turned out to be unable: only the disk is left
+	told     bool // o.Before was called
 }
 
 // sum is what several rounds of one return brought: each knows only what was left.
@@ -159,6 +177,9 @@ func (s *Session) lastState(ctx context.Context, out *Return) error {
 	if err == nil {
 		err = s.check.take(ctx)
 	}
+	if isDead(err) || kindOfError(err) == Lost {
+		s.awaitRecovery(ctx)
+	}
 	st := s.snapshotState()
 	switch {
 	case err == nil, s.ended && st.State == Closed:
@@ -166,16 +187,8 @@ func (s *Session) lastState(ctx context.Context, out *Return) error {
 	case isCanceled(err):
 		return err
 	case isDead(err) || st.Lost != nil:
-		msg := "the sandbox is gone"
-		if st.Lost != nil {
-			msg = st.Lost.Message
-		}
 		at := st.Checkpoint
-		out.Unavailable = &Unavailable{
-			Reason:    "executorDead",
-			Message:   fmt.Sprintf("%s; what it changed after checkpoint %d could not be captured", msg, at.Seq),
-			Recovered: &at,
-		}
+		out.Unavailable = &Unavailable{Reason: "executorDead", Message: st.lostText(), Recovered: &at}
 		return nil
 	default:
 		return err
@@ -199,8 +212,9 @@ func (s *Session) openWorkspaceLocked(ctx context.Context) error {
 
 // roundTrip plans, applies and reads back once. again says that something changed in
 // between and is worth another round.
-func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p Progress) (again bool, err error) {
-	plan, st, err := s.plan(ctx, o)
+func (s *Session) roundTrip(ctx context.Context, r *returning) (again bool, err error) {
+	o, out := r.o, r.out
+	plan, err := s.plan(ctx, r)
 	if err != nil {
 		return false, err
 	}
@@ -211,13 +225,13 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 	if plan.Mass && !o.AllowMassDelete {
 		return false, &Error{
 			Kind: NeedsConfirmation, Op: "return", Session: s.ID(),
-			Message: fmt.Sprintf("the sandbox deleted more than half of the %d files; nothing was changed here", st.Base.Files),
+			Message: fmt.Sprintf("the sandbox deleted more than half of the %d files; nothing was changed here", plan.host.Files),
 			Hint:    "look at glue/session/diff; if it is what you want, return with allowMassDelete: true",
 		}
 	}
-	if out.Mbox == nil && !onlyRefused(o, plan) {
-		p.say("writing the mbox", 40)
-		if out.Mbox, err = s.writeMbox(ctx, st); err != nil {
+	if out.Mbox == nil && !onlyRefused(o, plan.Down) {
+		r.progress.say("writing the mbox", 40)
+		if out.Mbox, err = s.writeMbox(ctx, plan.state, o.MaxBytes); err != nil {
 			if ctx.Err() != nil {
 				return false, ctx.Err()
 			}
@@ -228,13 +242,16 @@ func (s *Session) roundTrip(ctx context.Context, o ReturnOptions, out *Return, p
 	switch {
 	case !o.Apply:
 		return false, nil
-	case o.Mode == "branch":
-		return false, s.toBranch(ctx, o, plan, out)
+	case o.Mode == workspace.ModeBranch:
+		return false, s.toBranch(ctx, o, plan.Down, out)
 	case plan.Edit == nil && len(plan.Disk) == 0:
-		return false, s.settled(ctx, st, plan, settlement{})
+		return false, s.settled(ctx, plan, settlement{}, &r.receipt)
 	}
-	p.say("waiting for the editor", 60)
-	return s.apply(ctx, st, plan, out)
+	if o.Before != nil && !r.told {
+		o.Before(out)
+		r.told = true
+	}
+	return s.apply(ctx, plan, r)
 }
 
 // onlyRefused reports whether nothing is left of the sandbox's changes but what a
@@ -243,173 +260,78 @@ func onlyRefused(o ReturnOptions, plan *workspace.Down) bool {
 	return o.Paths == nil && len(plan.Declined) > 0 && len(plan.Changes)+len(plan.Conflicts)+len(plan.Skipped) == 0
 }
 
+// planned is a plan with what it was made from.
+type planned struct {
+	*workspace.Down
+	state state // as it was then
+	host  *workspace.Snapshot
+}
+
 // plan merges and says what would come back. Only here is the sandbox's tree held
 // still; a person may then take any time to decide.
-func (s *Session) plan(ctx context.Context, o ReturnOptions) (*workspace.Down, state, error) {
+func (s *Session) plan(ctx context.Context, r *returning) (*planned, error) {
 	s.trees.Lock()
 	defer s.trees.Unlock()
 	st := s.snapshotState()
+	return s.planFrom(ctx, st, workspace.DownRequest{
+		Agreed: st.Agreed, Theirs: st.Theirs, Declined: st.Declined, Mode: r.o.Mode,
+		Paths: r.o.Paths, Confirm: r.o.Confirm, Resolutions: r.o.Resolutions, AllowMassDelete: r.o.AllowMassDelete,
+	}, r.o.Apply, r.noEdits)
+}
+
+// planFrom adds the host as it is now to a request, and plans. An edit that is only
+// shown may hold what the editor would not apply. The caller holds trees.
+func (s *Session) planFrom(ctx context.Context, st state, req workspace.DownRequest, apply, noEdits bool) (*planned, error) {
 	docs, err := s.documents(ctx)
 	if err != nil {
-		return nil, st, err
+		return nil, err
 	}
-	snap, err := s.ws.Snapshot(ctx, s.store, docs)
-	if err != nil {
-		return nil, st, err
+	if req.Host, err = s.ws.Snapshot(ctx, s.store, docs); err != nil {
+		return nil, err
 	}
-	req := workspace.DownRequest{
-		Agreed: st.Agreed, Host: snap, Theirs: st.Theirs, Declined: st.Declined, Mode: o.Mode,
-		Paths: o.Paths, Confirm: o.Confirm, Resolutions: o.Resolutions, AllowMassDelete: o.AllowMassDelete,
-	}
-	if s.editor != nil {
-		if caps := s.editor.Caps(); !o.Apply || !caps.NoEdits {
+	if s.editor != nil && !noEdits {
+		if caps := s.editor.Caps(); !apply || !caps.NoEdits {
+			caps.OpenOnly = caps.OpenOnly || req.Restore // what is taken back shall be so on disk
 			req.Caps = &caps
 		}
 	}
 	plan, err := s.ws.PlanDown(ctx, s.store, req)
-	return plan, st, err
+	if err != nil {
+		return nil, err
+	}
+	return &planned{Down: plan, state: st, host: req.Host}, nil
 }
 
-// settlement is what a person took and what they refused.
-type settlement struct {
-	accepted map[string]workspace.Target
-	declined map[string]tree.Entry
-}
-
-// apply hands the edit to the editor, writes the rest, and believes only what it reads
-// back. again says that something was typed in between.
-func (s *Session) apply(ctx context.Context, st state, plan *workspace.Down, out *Return) (again bool, err error) {
-	applied, refused := true, ""
-	if plan.Edit != nil {
-		applied, refused, err = s.editor.ApplyEdit(ctx, "Changes from the sandbox", plan.Edit)
-		if err != nil {
-			if isCanceled(err) {
-				return false, err
-			}
-			applied, refused = false, err.Error()
-		}
+// apply carries the plan out and settles what came of it.
+func (s *Session) apply(ctx context.Context, plan *planned, r *returning) (again bool, err error) {
+	perms := s.ws.UnusualPerms(plan.Targets)
+	if r.receipt.perms == nil {
+		r.receipt.perms = perms
+	} else {
+		maps.Copy(r.receipt.perms, perms)
 	}
-	// What the person refused in the editor is not written behind their back.
-	unwritten := map[string]bool{}
-	var diskErr error
-	if applied && len(plan.Disk) > 0 {
-		if diskErr = s.ws.Apply(ctx, plan.Disk); diskErr != nil {
-			for _, w := range plan.Disk {
-				unwritten[w.Path] = true
-			}
-		}
-		if isConflict(diskErr) {
-			// A file was changed since the plan was made: the next round merges that.
-			again, diskErr = true, nil
-		}
-	}
-	docs, err := s.documents(ctx)
+	came, err := s.carryOut(ctx, "Changes from the sandbox", plan, r.progress)
 	if err != nil {
 		return false, err
 	}
-	verdicts, err := s.ws.ReadBack(ctx, s.store, plan.Targets, docs)
-	if err != nil {
-		return false, err
-	}
-	got := settlement{accepted: map[string]workspace.Target{}, declined: map[string]tree.Entry{}}
-	for _, v := range verdicts {
-		target := plan.Targets[v.Path]
-		switch {
-		case v.Outcome == "taken":
-			got.accepted[v.Path] = target
-		case v.Outcome == "changed":
-			again = true
-		case unwritten[v.Path]: // nobody refused it
-		case applied:
-			// The editor took the edit, so this part is what a person left out of it.
-			got.declined[v.Path] = target.Theirs
-		}
-	}
-	out.taken, out.refused, out.open = len(got.accepted), len(got.declined) > 0, again || diskErr != nil
-	if !applied {
-		s.warn("the editor did not apply the changes%s", because(refused))
-	}
+	// What has happened is recorded, also when nobody waits for it any more.
+	ctx = context.WithoutCancel(ctx)
+	r.noEdits = r.noEdits || came.unable
+	out := r.out
+	out.taken, out.refused, out.open = len(came.accepted), len(came.declined) > 0, came.left
 	for _, c := range plan.Changes {
-		if _, ok := got.declined[c.Path]; ok {
+		if _, ok := came.declined[c.Path]; ok {
 			out.Declined = append(out.Declined, c)
 		}
 	}
-	if err := s.settled(ctx, st, plan, got); err != nil {
+	if err := s.settled(ctx, plan, came.settlement, &r.receipt); err != nil {
 		return false, err
 	}
-	return again, diskErr
-}
-
-// isConflict reports whether a file held something else than what was to be replaced.
-func isConflict(err error) bool {
-	var e *workspace.Error
-	return errors.As(err, &e) && e.Kind == "conflict"
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
+	s.sayLFS("came back as content, which git makes pointers of when they are added", s.ws.KeptByLFS(plan.host, plan.Changes))
+	if came.complaint != "" && !came.again {
+		s.warn("%s", came.complaint)
 	}
-	return ": " + reason
-}
-
-// settled moves what both sides agree on: for what was read back as taken, and for what
-// the plan found settled without a write. A path whose agreed content moved since the
-// plan was made is left to the next round.
-func (s *Session) settled(ctx context.Context, planned state, plan *workspace.Down, got settlement) error {
-	s.trees.Lock()
-	defer s.trees.Unlock()
-	now := s.snapshotState()
-	moved := map[string]bool{}
-	if now.Agreed != planned.Agreed {
-		diff, err := s.store.Repo.Diff(ctx, planned.Agreed, now.Agreed, false)
-		if err != nil {
-			return err
-		}
-		for _, d := range diff {
-			moved[d.Old.Path], moved[d.New.Path] = true, true
-		}
-	}
-	var entries []tree.Entry
-	for path, target := range plan.Targets {
-		_, accepted := got.accepted[path]
-		if (accepted || target.Was.Same(target.Want)) && !moved[path] {
-			e := target.Theirs
-			e.Path = path
-			entries = append(entries, e)
-		}
-	}
-	if err := s.advance(ctx, entries, nil); err != nil {
-		return err
-	}
-	return s.recordDeclined(ctx, func(declined map[string]tree.Entry) {
-		for p := range got.accepted {
-			delete(declined, p)
-		}
-		maps.Copy(declined, got.declined)
-	})
-}
-
-// recordDeclined changes the list of refused contents and all that depends on it, and
-// makes it durable.
-func (s *Session) recordDeclined(ctx context.Context, change func(map[string]tree.Entry)) error {
-	s.update(func(st *state) {
-		// A new map: whoever reads a copy of the state must not see this one change.
-		declined := map[string]tree.Entry{}
-		maps.Copy(declined, st.Declined)
-		change(declined)
-		st.Declined = declined
-	})
-	st := s.snapshotState()
-	count, err := s.countChanged(ctx, &st)
-	if err != nil {
-		return err
-	}
-	s.update(func(st *state) {
-		st.Checkpoint.ChangedFiles = count
-		st.Counted = [2]string{st.Agreed, st.Theirs}
-	})
-	return s.save(true)
+	return came.again, came.err
 }
 
 // toBranch puts the merged tree on a branch of the user's repository, and nothing else.
@@ -430,18 +352,17 @@ func (s *Session) toBranch(ctx context.Context, o ReturnOptions, plan *workspace
 		return err
 	}
 	out.Branch, out.Applied = strings.TrimPrefix(ref, "refs/heads/"), true
-	return nil
+	s.update(func(st *state) { st.LastReturn = &lastReturn{At: s.m.o.Now(), Branch: out.Branch} })
+	return s.save(true)
 }
 
 // writeMbox writes runtime.mbox, its meta file and the bundle into the session's folder.
-func (s *Session) writeMbox(ctx context.Context, st state) (*workspace.Mbox, error) {
+// At most maxBytes go into the mbox; 0 is what the session was opened with.
+func (s *Session) writeMbox(ctx context.Context, st state, maxBytes int64) (*workspace.Mbox, error) {
 	if st.Agreed == st.Theirs && st.Head == "" {
 		return nil, nil
 	}
-	limit := s.opts.ReturnMaxBytes
-	if limit == 0 {
-		limit = defaultReturnMax
-	}
+	limit := cmp.Or(maxBytes, s.opts.ReturnMaxBytes, defaultReturnMax)
 	mbox, err := s.store.Mbox(ctx, workspace.MboxRequest{
 		BaseTree: st.BaseTree, BaseCommit: st.Base.Commit, Agreed: st.Agreed, Theirs: st.Theirs, Head: st.Head, Refs: st.Refs,
 		Dir: s.dir, MaxBytes: limit,
@@ -463,12 +384,4 @@ func (s *Session) writeMbox(ctx context.Context, st state) (*workspace.Mbox, err
 		s.warn("the mbox was cut at %d bytes; %s holds everything", limit, filepath.Join(s.dir, "runtime.bundle"))
 	}
 	return mbox, nil
-}
-
-// Undo takes the last return back.
-func (s *Session) Undo(context.Context) (*Return, error) {
-	return nil, &Error{
-		Kind: "unsupported", Op: "undo the return", Session: s.ID(),
-		Message: "undoing a whole return is not available yet", Hint: "use the editor's undo, or the diff of glue-base and your files",
-	}
 }

@@ -134,6 +134,7 @@ func TestNoCommandStartsWhileItsSessionEnds(t *testing.T) {
 
 func TestTheTreeStaysWhereItsLastChangesCouldNotBeCaptured(t *testing.T) {
 	f := newFixture(t)
+	f.m.o.Runtimes["local"] = brokenRuntime{f.rt}
 	s := f.open(OpenOptions{})
 	e, err := s.Start(context.Background(), ExecOptions{Command: "echo only here > new.txt; sleep 600"})
 	if err != nil {

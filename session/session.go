@@ -28,6 +28,8 @@ type Session struct {
 	ended  bool // loaded from disk; there is no sandbox
 
 	returning turn
+	setup     setupRun
+	lent      map[string]*lentView // by folder; the opening's, then the checkpointer's
 	trees     sync.Mutex
 
 	// Guarded by trees.
@@ -37,7 +39,12 @@ type Session struct {
 	last   lastSync
 	safe   checkpointed
 	kept   map[string]bool // ids that refs of the store hold
-	unread []tree.Skipped  // what the last capture had no room for
+	// pastTags are the objects of tags that went up with the history; nil until read.
+	pastTags map[string]bool
+	unread   []tree.Skipped // what the last capture had no room for
+	undoing  entries        // paths that an undo is about to change: no sync sends them
+
+	saving sync.Mutex
 
 	mu          sync.Mutex
 	state       state
@@ -47,6 +54,11 @@ type Session struct {
 	interrupted bool   // by Shutdown: no other return begins
 	ending      bool   // commands are being ended for the last checkpoint: nothing new starts
 	closing     bool
+	leaving     bool          // closing, and the sandbox goes on
+	quiet       bool          // nobody is told of its changes
+	unclaimed   bool          // it was taken up without being asked for
+	handedOn    bool          // a finisher waits for it; guarded by the manager's lock
+	recovered   chan struct{} // closed once what a sandbox that died left was looked at
 	check       checkpointer
 	ownLock     *flock.Flock  // of the session's folder
 	wsLock      *flock.Flock  // of the workspace; nil for a separate session
@@ -105,7 +117,18 @@ func (s *Session) openWorkspace(ctx context.Context) error {
 		return gitError("open the workspace", err)
 	}
 	s.ws, err = workspace.Open(ctx, g, s.state.Folder, s.m.workspaceOptions(s.opts, s.state.Folder))
+	if err == nil {
+		s.tellNotes()
+	}
 	return err
+}
+
+// tellNotes warns of what the working tree has to say, such as that an interrupted return
+// was put back.
+func (s *Session) tellNotes() {
+	for _, note := range s.ws.Notes() {
+		s.warn("%s", note)
+	}
 }
 
 // claim keeps other processes out while an ended session is changed, and reads what
@@ -147,6 +170,8 @@ func (s *Session) snapshotState() state {
 
 // save writes session.json as the state is now.
 func (s *Session) save(durable bool) error {
+	s.saving.Lock() // what is written last is the newest
+	defer s.saving.Unlock()
 	st := s.snapshotState()
 	if err := writeState(s.dir, &st, durable); err != nil {
 		return &Error{
@@ -200,8 +225,9 @@ func (s *Session) releaseWorkspace() {
 	}
 }
 
-// watch waits for the sandbox's end and says so at once.
+// watch waits for the sandbox's end, says so at once, and captures what it left.
 func (s *Session) watch(sb sandbox.Sandbox) {
+	defer close(s.recovered)
 	select {
 	case <-sb.Done():
 	case <-s.finished:
@@ -223,6 +249,17 @@ func (s *Session) watch(sb sandbox.Sandbox) {
 		s.m.o.Log("session %s: %v", s.ID(), err)
 	}
 	s.releaseWorkspace()
+	s.m.announce(s)
+	ctx, stop := s.m.untilShutdown(context.Background())
+	defer stop()
+	if err := s.captureDead(ctx); err != nil {
+		s.warn("what the sandbox had not yet handed over could not be captured: %v", err)
+	} else {
+		s.update(func(st *state) { st.Recovered = true })
+	}
+	if err := s.save(true); err != nil {
+		s.m.o.Log("session %s: %v", s.ID(), err)
+	}
 	s.m.announce(s)
 }
 

@@ -404,26 +404,6 @@ func TestR4_AConflictIsNamedAndLeavesBothSidesAlone(t *testing.T) {
 	}
 }
 
-func TestOldRecordsGoAndUnreturnedChangesStay(t *testing.T) {
-	f := newFixture(t)
-	empty, full := f.open(OpenOptions{}), f.open(OpenOptions{New: true})
-	f.run(full, "echo x > x")
-	for _, s := range []*Session{empty, full} {
-		if _, err := s.Close(context.Background(), nil, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.m.prune()
-	if left, err := os.ReadDir(filepath.Join(f.home, "sessions")); err != nil || len(left) != 2 {
-		t.Fatalf("at once: %v %v, want both", left, err)
-	}
-	f.m.o.Now = func() time.Time { return time.Now().Add(keptFor + time.Hour) }
-	f.m.prune()
-	if left, err := os.ReadDir(filepath.Join(f.home, "sessions")); err != nil || len(left) != 1 || left[0].Name() != full.ID() {
-		t.Errorf("later: %v %v, want only the one with changes", left, err)
-	}
-}
-
 func TestAnAgentThatForgotWhatItToldIsToldAgain(t *testing.T) {
 	f := newFixture(t)
 	s := f.open(OpenOptions{})

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,10 @@ type state struct {
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	OwnerPID  int       `json:"owner_pid"`
+	Separate  bool      `json:"separate,omitempty"` // not the one session of its folder
+	Network   string    `json:"network,omitempty"`
+
+	PrivateCache bool `json:"private_cache,omitempty"` // the sandbox's build caches are its own
 
 	Include []string `json:"include,omitempty"`
 	Exclude []string `json:"exclude,omitempty"`
@@ -55,10 +60,29 @@ type state struct {
 	Fingerprint string                `json:"fingerprint,omitempty"`
 	Token       string                `json:"token,omitempty"`
 	Declined    map[string]tree.Entry `json:"declined,omitempty"`
+	LastReturn  *lastReturn           `json:"last_return,omitempty"` // what an undo takes back
 	Checkpoint  CheckpointInfo        `json:"checkpoint"`
 	Counted     [2]string             `json:"counted"` // the agreed tree and theirs when ChangedFiles was counted
 
-	Sandbox  []byte    `json:"sandbox,omitempty"` // for the runtime's Reap
+	// CapturedFrom is when the last capture began: what changed later may be in no
+	// checkpoint.
+	CapturedFrom time.Time `json:"captured_from,omitzero"`
+
+	// LeftInside are files that a command made or changed and that were not taken to the
+	// host: too large, or not to be read. The sandbox's tree is kept for them.
+	LeftInside []string `json:"left_inside,omitempty"`
+
+	Setup setupState `json:"setup,omitzero"`
+	Lent  []string   `json:"lent,omitempty"` // folders of the root that are no part of its tree
+
+	Sandbox []byte `json:"sandbox,omitempty"` // for the runtime, to find it again
+	// Final says that commands were ended and what they changed is safe: only the sandbox
+	// is still to end. Recovered says of a lost session that all it wrote was captured.
+	Final     bool `json:"final,omitempty"`
+	Recovered bool `json:"recovered,omitempty"`
+	// Settled says that a person was asked about the changes and wants to see to them later.
+	Settled bool `json:"settled,omitempty"`
+
 	Warnings []string  `json:"warnings,omitempty"`
 	Lost     *LostInfo `json:"lost,omitempty"`
 }
@@ -116,6 +140,7 @@ type holder struct {
 	PID     int       `json:"pid"`
 	Session string    `json:"session"`
 	Since   time.Time `json:"since"`
+	Ending  bool      `json:"ending,omitempty"` // it is about to let go
 }
 
 // takeLock locks a file for this process. It is released when the process ends, however
@@ -130,18 +155,63 @@ func takeLock(file string, h holder) (*flock.Flock, *holder, error) {
 		return nil, nil, fmt.Errorf("lock %s: %w", file, err)
 	}
 	if !ok {
-		other := &holder{}
-		if b, err := os.ReadFile(file + ".json"); err == nil {
-			_ = json.Unmarshal(b, other) // a half-written note only makes the message shorter
-		}
-		return nil, other, nil
+		return nil, readHolder(file), nil
 	}
-	// The note only makes a message longer: a full disk must not keep changes from being
-	// returned.
+	writeHolder(file, h)
+	return l, nil, nil
+}
+
+// readHolder reads who has a lock. What cannot be read only makes a message shorter.
+func readHolder(file string) *holder {
+	h := &holder{}
+	if b, err := os.ReadFile(file + ".json"); err == nil {
+		_ = json.Unmarshal(b, h)
+	}
+	return h
+}
+
+// writeHolder notes who has a lock. It only makes a message longer: a full disk must not
+// keep changes from being returned.
+func writeHolder(file string, h holder) {
 	if b, err := json.Marshal(h); err == nil {
 		_ = renameio.WriteFile(file+".json", b, 0o600)
 	}
-	return l, nil, nil
+}
+
+const (
+	lockPause = 50 * time.Millisecond
+	// endingWait is how long to wait for an owner that says that it is ending: a server
+	// that was told to shut down lives for a few seconds more.
+	endingWait = 15 * time.Second
+)
+
+// waitForLock is takeLock for whoever can wait: for patience, and longer for a holder
+// that is ending. Then the lock is nil and holder says who has it.
+func (m *Manager) waitForLock(ctx context.Context, file string, h holder, patience time.Duration) (*flock.Flock, *holder, error) {
+	began := time.Now()
+	tick := time.NewTicker(lockPause)
+	defer tick.Stop()
+	for {
+		l, other, err := takeLock(file, h)
+		if err != nil {
+			return nil, nil, &Error{Kind: "unavailable", Op: "lock the session", Path: file, Message: err.Error(), Err: err}
+		}
+		if l != nil {
+			return l, nil, nil
+		}
+		wait := patience
+		if other.Ending && patience > 0 {
+			wait = max(wait, endingWait)
+		}
+		if time.Since(began) >= wait {
+			return nil, other, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // isLocked reports whether a living process holds the lock.

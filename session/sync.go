@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
+	"slices"
 
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
@@ -26,20 +26,6 @@ type lastSync struct {
 	conflicts            []workspace.Conflict
 }
 
-// ignoreRules are the rules of the agreed tree; the agent gets them when they changed.
-type ignoreRules struct{ current, sent []tree.IgnoreFile }
-
-// pending gives the rules if the agent does not have them yet.
-func (r *ignoreRules) pending() []tree.IgnoreFile {
-	if r.sent != nil && reflect.DeepEqual(r.sent, r.current) {
-		return nil
-	}
-	if r.current == nil {
-		return []tree.IgnoreFile{}
-	}
-	return r.current
-}
-
 // Sync sends the editor's tree, unsaved buffers included, into the sandbox. Where the
 // sandbox changed the same file, both changes are merged there; where they do not
 // merge, the path is a conflict and stays as it is on both sides.
@@ -48,6 +34,7 @@ func (s *Session) Sync(ctx context.Context, allowMassDelete bool, p Progress) (S
 	if err != nil {
 		return SyncResult{}, err
 	}
+	s.claimed()
 	s.trees.Lock()
 	defer s.trees.Unlock()
 	docs, err := s.documents(ctx)
@@ -58,7 +45,7 @@ func (s *Session) Sync(ctx context.Context, allowMassDelete bool, p Progress) (S
 	if err != nil {
 		return SyncResult{}, err
 	}
-	s.ignore.current = snap.Ignore
+	s.ignore.current = s.withoutLent(snap.Ignore)
 	var out SyncResult
 	// The sandbox may change a file between being asked and being written to. What it
 	// then holds is known, so that one more round settles all but a constant writer.
@@ -118,11 +105,15 @@ func (s *Session) sendOnce(ctx context.Context, sb sandbox.Sandbox, host string,
 		}
 	}
 	out.Conflicts = up.Conflicts
+	up.Writes = slices.DeleteFunc(up.Writes, func(w workspace.UpWrite) bool {
+		_, held := s.undoing[w.Host.Path]
+		return held
+	})
 	left, err := s.write(ctx, sb, up, out, p)
 	if err != nil {
 		return nil, err
 	}
-	if len(left) == 0 {
+	if len(left) == 0 && len(s.undoing) == 0 {
 		st = s.snapshotState()
 		s.last = lastSync{host: host, agreed: st.Agreed, theirs: st.Theirs, conflicts: up.Conflicts}
 	}
@@ -178,8 +169,10 @@ func (s *Session) write(ctx context.Context, sb sandbox.Sandbox, up *workspace.U
 			switch {
 			case r.Written || r.Found.Same(w.New):
 				agreed, theirs = append(agreed, w.Host), append(theirs, w.New)
+				s.stillRefused(w)
 				out.Sent++
 				out.Bytes += w.New.Size
+				s.noteSent(r.Path)
 			case r.Err != "":
 				failed = append(failed, fmt.Errorf("%s: %s", r.Path, r.Err))
 			default:

@@ -26,7 +26,7 @@ func (t *turn) take(ctx context.Context) error {
 
 func (t *turn) give() { <-t.held }
 
-// takeTurn waits until no other return, discard or closing is under way. The context
+// takeTurn waits until no other return, undo, discard or closing is under way. The context
 // that it gives ends when done is called, or when the session is told to end.
 func (s *Session) takeTurn(ctx context.Context) (_ context.Context, done func(), err error) {
 	if err := s.returning.take(ctx); err != nil {
@@ -46,6 +46,32 @@ func (s *Session) takeTurn(ctx context.Context) (_ context.Context, done func(),
 		cancel()
 		s.returning.give()
 	}, nil
+}
+
+// begin is how everything starts that changes what a session holds for the host: it
+// takes the turn, and keeps other processes out of a session that has ended.
+func (s *Session) begin(ctx context.Context) (_ context.Context, done func(), err error) {
+	ctx, give, err := s.takeTurn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	release, err := s.claim()
+	if err != nil {
+		give()
+		return nil, nil, err
+	}
+	return ctx, func() { release(); give() }, nil
+}
+
+// whyEnded says of a return that was cut short that it was the session's end which did.
+func (s *Session) whyEnded(op string, err error) error {
+	if !isCanceled(err) || !s.wasInterrupted() {
+		return err
+	}
+	return &Error{
+		Kind: "unavailable", Op: op, Session: s.ID(), Message: "the server is shutting down; the changes are kept as session " + s.ID(),
+		Hint: "return them later: glue/session/return, or glue-lsp sessions apply " + s.ID(), Err: err,
+	}
 }
 
 func (s *Session) wasInterrupted() bool {

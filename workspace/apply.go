@@ -20,6 +20,7 @@ type Write struct {
 	Expect tree.Entry // what the path must hold, Absent for nothing
 	New    tree.Entry // what it will hold, Absent to remove it
 	Open   func() (io.ReadCloser, error)
+	Perm   fs.FileMode // of a file that is made; 0 is the default
 }
 
 // ApplyError says what became of each file when a return could not be written. All
@@ -129,6 +130,9 @@ func (w *Workspace) Apply(ctx context.Context, writes []Write) error {
 		return nil
 	}
 	const op = "write the returned files"
+	if err := w.recover(); err != nil {
+		return err
+	}
 	root, err := tree.OpenRoot(w.Root())
 	if err != nil {
 		return writeError(op, w.Root(), err)
@@ -143,6 +147,11 @@ func (w *Workspace) Apply(ctx context.Context, writes []Write) error {
 	if len(failed) > 0 {
 		return applyError(op, &ApplyError{Failed: failed})
 	}
+	record, err := w.record(root, steps)
+	if err != nil {
+		return writeError(op, w.Root(), err)
+	}
+	j.record = record
 	for _, s := range steps {
 		err := ctx.Err()
 		if err == nil {
@@ -155,6 +164,31 @@ func (w *Workspace) Apply(ctx context.Context, writes []Write) error {
 	}
 	if err := root.Sync(); err != nil {
 		return applyError(op, j.undo(w.Root(), err))
+	}
+	record.settle()
+	return nil
+}
+
+// recover puts back what a process that was killed in the middle of Apply left half done
+// in this tree.
+func (w *Workspace) recover() error {
+	dirs, err := w.abandoned()
+	if err != nil || len(dirs) == 0 {
+		return err
+	}
+	root, err := tree.OpenRoot(w.Root())
+	if err != nil {
+		return writeError(recoverOp, w.Root(), err)
+	}
+	defer root.Close() //nolint:errcheck // what was written is synced
+	for _, dir := range dirs {
+		notes, err := putBack(root, w.Root(), dir)
+		w.note(notes)
+		if err != nil {
+			e := writeError(recoverOp, dir, err)
+			e.Message = "an earlier return was interrupted, and its files could not be put back: " + e.Message
+			return e
+		}
 	}
 	return nil
 }

@@ -2,9 +2,12 @@ package workspace
 
 import (
 	"bytes"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"unicode/utf8"
 
 	"glue-lsp/internal/tree"
 )
@@ -43,6 +46,10 @@ func (p *planner) assign() error {
 		if edited || u.out {
 			continue
 		}
+		if p.underText(u) {
+			p.refuse(u, "modifyDelete", "it has unsaved text in the editor, which cannot make this change: save it and try again")
+			continue
+		}
 		if err := a.toDisk(u); err != nil {
 			return err
 		}
@@ -70,6 +77,9 @@ func (a *assignment) toEditor(u *piece) (bool, error) {
 		return false, nil
 	}
 	doc, open := a.r.Host.Docs[u.Old.Path]
+	if !open && slices.ContainsFunc(u.paths(), func(p string) bool { return !utf8.ValidString(p) }) {
+		return false, nil // editors name files by text
+	}
 	if !caps.DocumentChanges && u.Status != StatusModified {
 		return false, nil // nothing could say in which order to do it
 	}
@@ -105,7 +115,7 @@ func (a *assignment) editBuffer(u *piece, doc Document) (bool, error) {
 	switch {
 	case ok:
 		version := doc.Version
-		a.text(doc.Path, &version, doc.Text, text)
+		a.text(u, doc.Path, &version, doc.Text, text)
 		return true, nil
 	case doc.Changed:
 		a.refuse(u, "content", "it has unsaved text in the editor, which cannot hold the sandbox's version (encoding, line ends or content): save it and return again")
@@ -143,7 +153,7 @@ func (a *assignment) editClosed(u *piece) (bool, error) {
 		return false, nil
 	}
 	a.left--
-	a.text(a.host(u.Path), nil, before, after)
+	a.text(u, a.host(u.Path), nil, before, after)
 	return true, nil
 }
 
@@ -165,7 +175,7 @@ func (a *assignment) create(u *piece) bool {
 	a.left--
 	path := a.host(u.Path)
 	a.edit.Ops = append(a.edit.Ops, FileOp{Op: OpCreate, Path: path})
-	a.text(path, nil, []byte{}, text)
+	a.text(u, path, nil, []byte{}, text)
 	return true
 }
 
@@ -215,14 +225,16 @@ func (a *assignment) rename(u *piece, doc Document, open bool) (bool, error) {
 		a.left--
 	}
 	a.edit.Ops = append(a.edit.Ops, FileOp{Op: OpRename, Path: from, To: to})
-	a.text(to, nil, before, after)
+	a.text(u, to, nil, before, after)
 	return true, nil
 }
 
 // text adds a change of text, unless there is none.
-func (a *assignment) text(path string, version *int32, before, after []byte) {
+func (a *assignment) text(u *piece, path string, version *int32, before, after []byte) {
 	if edits := minimalEdits(before, after); len(edits) > 0 {
-		a.edit.Texts = append(a.edit.Texts, TextChange{Path: path, Version: version, Text: before, Edits: edits})
+		change := TextChange{Path: path, Version: version, Text: before, Edits: edits}
+		a.edit.Texts = append(a.edit.Texts, change)
+		a.texts[u.Path] = &change
 	}
 }
 
@@ -259,7 +271,7 @@ func (a *assignment) toDisk(u *piece) error {
 		if m.was.Same(m.want) {
 			continue
 		}
-		write := Write{Path: m.path, Expect: at(m.path, m.was), New: at(m.path, m.want)}
+		write := Write{Path: m.path, Expect: at(m.path, m.was), New: at(m.path, m.want), Perm: a.perm(u, m)}
 		if m.want.Exists() {
 			var err error
 			if write.Open, err = a.contents.open(m.want); err != nil {
@@ -270,6 +282,25 @@ func (a *assignment) toDisk(u *piece) error {
 	}
 	a.down.DiskChanges = append(a.down.DiskChanges, u.Change)
 	return nil
+}
+
+// perm gives the permissions that a file had before it was renamed, or before the return
+// that is taken back deleted it: one that was private must not become readable by others.
+func (a *assignment) perm(u *piece, m move) fs.FileMode {
+	perm := a.r.Perms[m.path]
+	if u.Status == StatusRenamed && !m.was.Exists() {
+		if info, err := os.Lstat(filepath.Join(a.w.Root(), filepath.FromSlash(u.OldPath))); err == nil && perm == 0 {
+			perm = info.Mode().Perm()
+		}
+	}
+	if perm == 0 || !isText(m.want) {
+		return 0
+	}
+	perm &^= 0o111
+	if m.want.Mode == tree.Executable {
+		perm |= perm & 0o444 >> 2
+	}
+	return perm
 }
 
 // both gives a piece's content before and after; max < 0 is no limit.

@@ -1,12 +1,18 @@
 package workspace
 
 import (
-	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
+
+	"glue-lsp/internal/git"
 )
 
 // Base is the snapshot that a sandbox starts from.
@@ -14,22 +20,27 @@ type Base struct {
 	Commit     string
 	BundlePath string
 	BundleSize int64 // bytes
+	// Lengths are those of the objects in the bundle's pack, in its order, if they are
+	// known: with them it can be unpacked by several at once.
+	Lengths []int64
 }
 
-// Base makes a commit of the snapshot that has no parent, so that whatever a sandbox
-// commits on it holds only what was done there; names it refs/glue/base and, when
-// branch is given, refs/heads/<branch>; and writes a bundle of it to bundleFile with
-// mode 0600.
-func (s *Store) Base(ctx context.Context, snap *Snapshot, branch, bundleFile string) (Base, error) {
+// Base makes a commit of the snapshot, so that whatever a sandbox commits on it holds
+// only what was done there; names it refs/glue/base and, when branch is given,
+// refs/heads/<branch>; and writes a bundle of it to bundleFile with mode 0600. The
+// commit has no parent but the newest commit of past, if there is one; the bundle then
+// holds that and its tags too. A bundle of more than max bytes (0: no limit) is a
+// *TooLargeError.
+func (s *Store) Base(ctx context.Context, snap *Snapshot, past git.History, branch, bundleFile string, max int64) (Base, error) {
 	const op = "make the bundle of the tree"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	commit, err := s.keep(ctx, refBase, snap.Tree, "Tree as the editor shows it\n")
+	commit, err := s.keep(ctx, refBase, snap.Tree, nonEmpty(past.Head), "Tree as the editor shows it\n")
 	if err != nil {
 		return Base{}, storeError(op, s.Repo.Dir, err)
 	}
-	refs := []string{refBase}
+	refs := append([]string{refBase}, slices.Sorted(maps.Keys(past.Tags))...)
 	if branch != "" {
 		ref := "refs/heads/" + branch
 		if err := s.Repo.SetRef(ctx, ref, commit); err != nil {
@@ -37,32 +48,57 @@ func (s *Store) Base(ctx context.Context, snap *Snapshot, branch, bundleFile str
 		}
 		refs = append(refs, ref)
 	}
-	size, err := s.writeBundle(ctx, bundleFile, refs)
+	lengths, size, err := s.writeBundle(ctx, bundleFile, refs, max, false)
+	var tooLarge *TooLargeError
+	if errors.As(err, &tooLarge) {
+		return Base{}, tooLarge
+	}
 	if err != nil {
 		return Base{}, storeError(op, bundleFile, err)
 	}
-	return Base{Commit: commit, BundlePath: bundleFile, BundleSize: size}, nil
+	return Base{Commit: commit, BundlePath: bundleFile, BundleSize: size, Lengths: lengths}, nil
 }
 
-func (s *Store) writeBundle(ctx context.Context, file string, refs []string) (int64, error) {
+// TooLargeError says that a bundle would have more than Max bytes.
+type TooLargeError struct{ Max int64 }
+
+func (e *TooLargeError) Error() string { return fmt.Sprintf("it packs to more than %d MiB", e.Max>>20) }
+
+// capped fails once more than left bytes are written.
+type capped struct {
+	to        io.Writer
+	left, max int64
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if c.left -= int64(len(p)); c.left < 0 {
+		return 0, &TooLargeError{Max: c.max}
+	}
+	return c.to.Write(p)
+}
+
+// writeBundle writes a bundle of at most max bytes, 0 is no limit, and gives its size
+// and the lengths of its objects, if they are known. Unless it is to stay, it is not
+// synced: it is needed until it was sent, and the store has all that it holds.
+func (s *Store) writeBundle(ctx context.Context, file string, refs []string, max int64, stays bool) (lengths []int64, size int64, err error) {
 	out, err := renameio.NewPendingFile(file, renameio.WithTempDir(filepath.Dir(file)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer out.Cleanup() //nolint:errcheck // nothing is left to clean once it was renamed
-	buffered := bufio.NewWriterSize(out, 1<<18)
-	if err := s.Repo.Bundle(ctx, buffered, refs...); err != nil {
-		return 0, err
+	var w io.Writer = out
+	if max > 0 {
+		w = &capped{to: out, left: max, max: max}
 	}
-	if err := buffered.Flush(); err != nil {
-		return 0, err
+	if lengths, err = s.Repo.BundleMapped(ctx, w, refs...); err != nil {
+		return nil, 0, err
 	}
-	if err := out.CloseAtomicallyReplace(); err != nil {
-		return 0, err
-	}
-	info, err := os.Stat(file)
+	info, err := out.Stat()
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	return info.Size(), nil
+	if stays {
+		return lengths, info.Size(), out.CloseAtomicallyReplace()
+	}
+	return lengths, info.Size(), errors.Join(os.Rename(out.Name(), file), out.Close())
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"glue-lsp/internal/git"
 )
 
 func TestABaseIsACommitWithoutParentsInABundleThatAnyGitReads(t *testing.T) {
@@ -19,7 +21,7 @@ func TestABaseIsACommitWithoutParentsInABundleThatAnyGitReads(t *testing.T) {
 	w, s := h.open(), h.store()
 	snap := h.snap(w, s, h.buffer("a.txt", "unsaved\n"))
 	file := filepath.Join(t.TempDir(), "base.bundle")
-	base, err := s.Base(context.Background(), snap, "feature/x", file)
+	base, err := s.Base(context.Background(), snap, git.History{}, "feature/x", file, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestABundleThatCannotBeWrittenIsNamedWithTheReason(t *testing.T) {
 	h := newRepo(t, "a.txt", "a\n")
 	w, s := h.open(), h.store()
 	file := filepath.Join(t.TempDir(), "missing", "base.bundle")
-	_, err := s.Base(context.Background(), h.snap(w, s), "", file)
+	_, err := s.Base(context.Background(), h.snap(w, s), git.History{}, "", file, 0)
 	var e *Error
 	if !errors.As(err, &e) || e.Kind != "fileNotFound" || !strings.Contains(e.Error(), file) {
 		t.Errorf("error %v", err)

@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -148,8 +150,8 @@ func (p *planner) needsRoom(path string) bool {
 	return false
 }
 
-// folderAt finds a file that keeps a folder where a new file is to lie: one that does
-// not go up, and which the sandbox therefore could not remove.
+// folderAt finds what keeps a folder where a new file is to lie: a file that does not go
+// up, and which the sandbox therefore could not remove, or a folder in it that is empty.
 func (p *planner) folderAt(m move) (string, bool) {
 	if m.was.Exists() || !m.want.Exists() {
 		return "", false
@@ -164,13 +166,25 @@ func (p *planner) folderAt(m move) (string, bool) {
 		switch {
 		case relErr != nil:
 			return relErr
-		case err == nil && (d.IsDir() || p.removed[filepath.ToSlash(rel)]):
+		case err == nil && p.removed[filepath.ToSlash(rel)]:
+			return nil
+		case err == nil && d.IsDir() && (name == top || !isEmptyFolder(name)):
 			return nil
 		}
 		found = filepath.ToSlash(rel)
 		return fs.SkipAll
 	})
 	return found, found != ""
+}
+
+func isEmptyFolder(name string) bool {
+	dir, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer dir.Close() //nolint:errcheck // only read
+	_, err = dir.Readdirnames(1)
+	return errors.Is(err, io.EOF)
 }
 
 // emptied are the folders below which the plan removes files.

@@ -92,6 +92,29 @@ func openBytes(content []byte) func() (io.ReadCloser, error) {
 // tree is cheaper, and no command line grows too long.
 const lookupDirectly = 100
 
+// Entries gives what a tree holds at some paths, without sizes; those without a file are
+// not in the map.
+func (s *Store) Entries(ctx context.Context, id string, paths []string) (map[string]tree.Entry, error) {
+	found, err := s.entriesAt(ctx, id, paths)
+	if err != nil {
+		return nil, storeError("look into a tree", s.Repo.Dir, err)
+	}
+	return found, nil
+}
+
+// Differences are the paths at which two trees differ.
+func (s *Store) Differences(ctx context.Context, from, to string) (map[string]bool, error) {
+	changes, err := s.changes(ctx, from, to)
+	if err != nil {
+		return nil, storeError("compare two trees", s.Repo.Dir, err)
+	}
+	out := make(map[string]bool, len(changes))
+	for path := range changes {
+		out[path] = true
+	}
+	return out, nil
+}
+
 // entriesAt gives what a tree holds at some paths, without sizes; those without a file
 // are not in the map.
 func (s *Store) entriesAt(ctx context.Context, id string, paths []string) (map[string]tree.Entry, error) {

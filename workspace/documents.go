@@ -80,13 +80,18 @@ func within(root, path string) (string, bool) {
 // buffers are the open documents of a snapshot, by path relative to the root.
 type buffers struct {
 	docs    map[string]Document
+	astray  map[string]bool // see [Snapshot].Astray
 	skipped []tree.Skipped
 }
+
+// Open gives the documents that lie in the tree, by path relative to the root, as
+// [Snapshot].Docs does.
+func (w *Workspace) Open(docs []Document) map[string]Document { return w.buffers(docs).docs }
 
 // buffers finds the documents that lie in the tree. Where two are the same file, one
 // that was changed counts.
 func (w *Workspace) buffers(docs []Document) buffers {
-	out := buffers{docs: make(map[string]Document, len(docs))}
+	out := buffers{docs: make(map[string]Document, len(docs)), astray: map[string]bool{}}
 	for _, d := range docs {
 		rel, ok, err := w.locate(d.Path)
 		switch {
@@ -96,6 +101,7 @@ func (w *Workspace) buffers(docs []Document) buffers {
 				name, inside = within(w.alias, filepath.Clean(d.Path))
 			}
 			if inside {
+				out.astray[name] = true
 				out.skip(name, "unsaved text: "+err.Error())
 			}
 			continue

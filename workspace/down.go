@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"glue-lsp/internal/git"
@@ -33,6 +34,11 @@ type DownRequest struct {
 	AllowMassDelete bool
 	MaxFiles        int    // limit of closed files in an edit; 0 is 100
 	Platform        string // of the sandbox, as in GOOS/GOARCH; "" is the host's own
+
+	// Restore is for taking a return back: what comes is the host's own, so nothing is
+	// left out of it for what it could do.
+	Restore bool
+	Perms   map[string]fs.FileMode // that files had which it brings back, see [Workspace.UnusualPerms]
 }
 
 // What settles a conflict.
@@ -70,15 +76,16 @@ type Down struct {
 // Was and Want are the same nothing needs to be written: both sides came to hold
 // alike, or a person decided for the host's version.
 type Target struct {
-	Was    tree.Entry // host before
-	Want   tree.Entry // host after
-	Theirs tree.Entry // the sandbox's, which becomes agreed
+	Was    tree.Entry  // host before
+	Want   tree.Entry  // host after
+	Theirs tree.Entry  // the sandbox's, which becomes agreed
+	Edit   *TextChange // what the editor is asked to change at the path, nil for all else
 }
 
 // PlanDown says what bringing the sandbox's tree back would do to the host. It writes
 // nothing but objects in the store.
 func (w *Workspace) PlanDown(ctx context.Context, s *Store, r DownRequest) (*Down, error) {
-	p := &planner{w: w, s: s, r: r, down: &Down{Targets: map[string]Target{}}}
+	p := &planner{w: w, s: s, r: r, down: &Down{Targets: map[string]Target{}}, texts: map[string]*TextChange{}}
 	if r.Mode == "" {
 		p.r.Mode = ModeEdits
 	}
@@ -111,6 +118,8 @@ type planner struct {
 	foldsCase bool                  // the host takes names that differ only in case for one
 	contents  *blobSource
 	root      *tree.Root
+	texts     map[string]*TextChange // that the edit makes, by path
+	later     map[string]bool        // of a return that is taken back: what the host changed since
 }
 
 // piece is what is taken or left out as a whole: one file, or both ends of a rename.
@@ -124,6 +133,12 @@ type piece struct {
 func (p *planner) plan(ctx context.Context) error {
 	if err := p.merge(ctx); err != nil {
 		return err
+	}
+	if p.r.Restore {
+		var err error
+		if p.later, err = p.s.Differences(ctx, p.r.Agreed, p.r.Host.Tree); err != nil {
+			return err
+		}
 	}
 	if err := p.compare(ctx); err != nil {
 		return err
@@ -142,7 +157,7 @@ func (p *planner) plan(ctx context.Context) error {
 		return err
 	}
 	p.judgeDeletions()
-	if p.down.Mass && !p.r.AllowMassDelete {
+	if p.down.Mass && !p.r.AllowMassDelete && !p.r.Restore {
 		p.down.Changes, p.down.Targets, p.down.Merged = p.listed(), map[string]Target{}, p.r.Host.Tree
 		p.sort()
 		return nil
@@ -180,82 +195,6 @@ func (p *planner) merge(ctx context.Context) error {
 		return nil
 	}
 	return p.resolve(ctx, result.Conflicts)
-}
-
-// resolve applies resolutions to the merged tree, in which conflicting paths hold the
-// host's version, and names the conflicts that none of them settles.
-func (p *planner) resolve(ctx context.Context, conflicts []git.MergeConflict) error {
-	var all []string
-	for _, c := range conflicts {
-		all = append(all, c.Paths...)
-	}
-	mine, err := p.s.entriesAt(ctx, p.r.Host.Tree, all)
-	if err != nil {
-		return err
-	}
-	theirs, err := p.s.entriesAt(ctx, p.r.Theirs, all)
-	if err != nil {
-		return err
-	}
-	chosen := map[string]Resolution{}
-	for _, r := range p.r.Resolutions {
-		chosen[r.Path] = r
-	}
-	var changes []git.Change
-	for _, c := range conflicts {
-		general, settled := firstChosen(c.Paths, chosen)
-		for _, path := range c.Paths {
-			if !settled {
-				p.conflicts[path] = true
-				p.conflict(path, c.Kind, c.Detail)
-				continue
-			}
-			choice, own := chosen[path]
-			if !own {
-				choice = Resolution{Choice: general.Choice}
-			}
-			want := mine[path]
-			switch {
-			case choice.Choice == ChooseTheirs:
-				want = theirs[path]
-				changes = append(changes, git.Change{Entry: at(path, want)})
-			case choice.Choice == ChooseContent && own:
-				change := contentChange(path, choice.Content, mine[path], theirs[path], p.s.Repo.Format)
-				want = change.Entry
-				changes = append(changes, change)
-			}
-			if want.Same(mine[path]) {
-				p.target(path, mine[path], mine[path], theirs[path])
-			}
-		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	slices.SortFunc(changes, func(a, b git.Change) int { return removalsFirst(a.Entry, b.Entry) })
-	p.merged, err = p.s.Repo.Update(ctx, p.merged, changes)
-	return err
-}
-
-func firstChosen(paths []string, chosen map[string]Resolution) (Resolution, bool) {
-	for _, path := range paths {
-		if r, ok := chosen[path]; ok {
-			return r, true
-		}
-	}
-	return Resolution{}, false
-}
-
-// contentChange puts given bytes at a path, executable if the file was.
-func contentChange(path string, content []byte, mine, theirs tree.Entry, f tree.Format) git.Change {
-	mode := tree.Regular
-	for _, e := range []tree.Entry{mine, theirs} {
-		if e.Mode == tree.Regular || e.Mode == tree.Executable {
-			mode = e.Mode
-		}
-	}
-	e := tree.Entry{Path: path, Mode: mode, Hash: tree.HashBytes(f, content), Size: int64(len(content))}
-	return git.Change{Entry: e, Open: openBytes(content)}
 }
 
 // compare finds what the merge changes on the host, and where the sandbox's tree
@@ -336,6 +275,11 @@ func (p *planner) setTargets() {
 	for _, u := range p.taken() {
 		for _, m := range u.moves() {
 			p.target(m.path, m.was, m.want, p.theirsAt(m.path, m.want))
+			if text := p.texts[m.path]; text != nil {
+				t := p.down.Targets[m.path]
+				t.Edit = text
+				p.down.Targets[m.path] = t
+			}
 		}
 	}
 }

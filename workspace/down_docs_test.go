@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -100,4 +101,24 @@ func TestModesAndLinksGoToDisk(t *testing.T) {
 	same(t, "written by Apply", []string{"big.txt", "f", "new.sh", "run.sh"}, diskPaths(d))
 	tr.take(d)
 	same(t, "host", tr.theirs, tr.onDisk())
+}
+
+func TestU5_ALinkToNowhereWithUnsavedTextStays(t *testing.T) {
+	tr := newTrip(t, "f.txt", "text\n")
+	tr.openFile("f.txt")
+	tr.typeIn("f.txt", "text\nunsaved\n")
+	tr.inside("f.txt", "")
+	if err := os.Remove(tr.path("f.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", tr.path("f.txt")); err != nil {
+		t.Fatal(err)
+	}
+	d := tr.plan()
+	if d.Edit != nil || len(d.Disk) > 0 {
+		t.Errorf("the link would go: %+v %v", d.Edit, diskPaths(d))
+	}
+	if kinds := conflictKinds(d); kinds["f.txt"] == "" {
+		t.Errorf("nothing is said of it: %v", kinds)
+	}
 }

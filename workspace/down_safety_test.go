@@ -112,6 +112,17 @@ func TestAFolderThatHoldsIgnoredFilesIsNotReplaced(t *testing.T) {
 	same(t, "the ignored files", "precious\nprecious\n", tr.read("out/a.log")+tr.read("other/b.log"))
 }
 
+func TestAFolderWithEmptyFoldersIsNotReplaced(t *testing.T) {
+	h := newRepo(t, "x", "x\n")
+	h.mkdir("nested/empty")
+	h.mkdir("empty")
+	tr := h.trip(h.open()).inside("nested", "file\n", "empty", "file\n", "y", "y\n")
+	d := tr.plan(disk)
+	same(t, "skipped", map[string]tree.Reason{"nested": InTheWay}, reasons(d))
+	tr.take(d)
+	same(t, "the others", "file\ny\n", tr.read("empty")+tr.read("y"))
+}
+
 func TestAnIgnoredHostFileIsNotOverwritten(t *testing.T) {
 	h := newRepo(t, ".gitignore", "*.log\n")
 	h.write("a.log", "host's\n")

@@ -93,17 +93,40 @@ func (h *host) run(args ...string) string {
 
 func (h *host) runIn(dir string, args ...string) string {
 	h.Helper()
+	out, err := h.command(dir, args...).CombinedOutput()
+	if err != nil {
+		h.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (h *host) command(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(h.git.Path, args...)
 	cmd.Dir = dir
 	cmd.Env = append(
 		os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "HOME="+filepath.Dir(h.dir), "XDG_CONFIG_HOME=",
 		"GIT_AUTHOR_NAME=P", "GIT_AUTHOR_EMAIL=p@example.org", "GIT_COMMITTER_NAME=P", "GIT_COMMITTER_EMAIL=p@example.org",
 	)
-	out, err := cmd.CombinedOutput()
+	return cmd
+}
+
+// elsewhere runs a command that makes another folder, given as its last argument, and
+// goes there.
+func (h *host) elsewhere(args ...string) {
+	h.Helper()
+	dir := h.dir + "-"
+	h.run(append(args, dir)...)
+	h.dir = dir
+}
+
+// reopened is a store as another process finds it.
+func (h *host) reopened(s *Store) *Store {
+	h.Helper()
+	again, err := OpenStore(context.Background(), h.git, s.Repo.Dir)
 	if err != nil {
-		h.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+		h.Fatal(err)
 	}
-	return string(out)
+	return again
 }
 
 func (h *host) open(opts ...func(*Options)) *Workspace {

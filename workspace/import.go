@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,13 @@ func (w *Workspace) take(ctx context.Context, s *Store, r *reading) (*Snapshot, 
 	if slices.Equal(r.entries, base.Entries) && base.Tree != "" {
 		return r.snapshot(base.Tree), nil
 	}
+	lend := func() {}
+	if base.Tree == "" {
+		var err error
+		if lend, err = w.borrow(ctx, s, r.entries); err != nil {
+			return nil, err
+		}
+	}
 	var held map[string]*tree.Content
 	defer func() {
 		for _, c := range held {
@@ -49,7 +57,7 @@ func (w *Workspace) take(ctx context.Context, s *Store, r *reading) (*Snapshot, 
 		}
 	}()
 	for round := 1; ; round++ {
-		id, err := treeID(s.Repo.Format, r.entries)
+		id, err := git.TreeID(s.Repo.Format, r.entries)
 		if err != nil {
 			return nil, storeError("take a snapshot", w.root, err)
 		}
@@ -61,6 +69,7 @@ func (w *Workspace) take(ctx context.Context, s *Store, r *reading) (*Snapshot, 
 			return nil, err
 		}
 		if got == id {
+			lend()
 			s.remember(r.entries)
 			return r.snapshot(id), nil
 		}
@@ -84,7 +93,7 @@ func (w *Workspace) take(ctx context.Context, s *Store, r *reading) (*Snapshot, 
 func (r *reading) snapshot(id string) *Snapshot {
 	snap := &Snapshot{
 		Tree: id, Entries: r.entries, Files: len(r.entries), Unsaved: len(r.over),
-		Skipped: r.skipped, Ignore: r.ignore, Docs: r.docs,
+		Skipped: r.skipped, Ignore: r.ignore, Docs: r.docs, Astray: r.astray,
 	}
 	for _, e := range r.entries {
 		snap.Bytes += e.Size
@@ -101,7 +110,10 @@ func (w *Workspace) store(ctx context.Context, s *Store, base *Snapshot, r *read
 	}
 	defer root.Close() //nolint:errcheck // only read
 	var changes []git.Change
-	for _, d := range compare(base.Entries, r.entries) {
+	if len(base.Entries) == 0 {
+		changes = make([]git.Change, 0, len(r.entries))
+	}
+	for d := range compare(base.Entries, r.entries) {
 		c := git.Change{Entry: d.now}
 		switch u, unsaved := r.over[d.now.Path]; {
 		case !d.now.Exists(), s.holds(d.now.Hash):
@@ -260,29 +272,30 @@ type difference struct{ was, now tree.Entry }
 
 // compare walks two lists sorted by path and gives what differs. Both sides carry
 // the path, also the Absent one.
-func compare(was, now []tree.Entry) []difference {
-	var out []difference
-	for len(was) > 0 || len(now) > 0 {
-		switch {
-		case len(now) == 0 || len(was) > 0 && was[0].Path < now[0].Path:
-			out = append(out, difference{was[0], tree.Entry{Path: was[0].Path}})
-			was = was[1:]
-		case len(was) == 0 || now[0].Path < was[0].Path:
-			out = append(out, difference{tree.Entry{Path: now[0].Path}, now[0]})
-			now = now[1:]
-		default:
-			if !was[0].Same(now[0]) {
-				out = append(out, difference{was[0], now[0]})
+func compare(was, now []tree.Entry) iter.Seq[difference] {
+	return func(yield func(difference) bool) {
+		was, now := was, now
+		for more := true; more && (len(was) > 0 || len(now) > 0); {
+			switch {
+			case len(now) == 0 || len(was) > 0 && was[0].Path < now[0].Path:
+				more = yield(difference{was[0], tree.Entry{Path: was[0].Path}})
+				was = was[1:]
+			case len(was) == 0 || now[0].Path < was[0].Path:
+				more = yield(difference{tree.Entry{Path: now[0].Path}, now[0]})
+				now = now[1:]
+			default:
+				if !was[0].Same(now[0]) {
+					more = yield(difference{was[0], now[0]})
+				}
+				was, now = was[1:], now[1:]
 			}
-			was, now = was[1:], now[1:]
 		}
 	}
-	return out
 }
 
 func differing(a, b []tree.Entry) []string {
 	var out []string
-	for _, d := range compare(a, b) {
+	for d := range compare(a, b) {
 		out = append(out, d.now.Path)
 	}
 	return out

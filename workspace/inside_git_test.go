@@ -33,7 +33,7 @@ func newInsideOf(h *host) *insideGit {
 	in.snap = h.snap(h.open(), in.s)
 	bundle := filepath.Join(in.out, "base.bundle")
 	var err error
-	if in.base, err = in.s.Base(context.Background(), in.snap, "main", bundle); err != nil {
+	if in.base, err = in.s.Base(context.Background(), in.snap, git.History{}, "main", bundle, 0); err != nil {
 		h.Fatal(err)
 	}
 	h.runIn(in.out, "clone", "-q", "-n", "-b", "main", bundle, in.dir)

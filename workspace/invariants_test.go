@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"glue-lsp/internal/git"
 )
 
 // wayUp is all that the way up can do to a repository.
@@ -15,7 +17,11 @@ func wayUp(t *testing.T, h *host) {
 	w, s := h.open(), h.store()
 	h.write("edited.txt", "edited\n")
 	snap := h.snap(w, s, h.buffer("a.txt", "unsaved\n"), h.buffer("fresh.txt", "fresh\n"))
-	if _, err := s.Base(context.Background(), snap, "main", filepath.Join(t.TempDir(), "bundle")); err != nil {
+	past, why, err := s.TakeHistory(context.Background(), w.Source(), git.WholeHistory, 0)
+	if err != nil || why != "" {
+		t.Fatal(err, why)
+	}
+	if _, err := s.Base(context.Background(), snap, past, "main", filepath.Join(t.TempDir(), "bundle"), 0); err != nil {
 		t.Fatal(err)
 	}
 	h.write("another.txt", "more\n")
@@ -101,7 +107,7 @@ func TestF11_ThePersonsGitConfigurationChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"crlf.txt": "a\r\n", "lf.txt": "a\n"}, contents(t, s, snap.Tree)); diff != "" {
 		t.Errorf("tree (-want +got):\n%s", diff)
 	}
-	if _, err := s.Base(context.Background(), snap, "main", filepath.Join(t.TempDir(), "bundle")); err != nil {
+	if _, err := s.Base(context.Background(), snap, git.History{}, "main", filepath.Join(t.TempDir(), "bundle"), 0); err != nil {
 		t.Errorf("base: %v", err)
 	}
 }

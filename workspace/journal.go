@@ -22,11 +22,12 @@ type step struct {
 
 // journal carries out steps and can take them back.
 type journal struct {
-	root *tree.Root
-	dir  string
-	bits *os.Root // for permissions only, nil until they are needed
-	all  []*step  // whose kept content must be closed
-	done []*step  // in order
+	root   *tree.Root
+	dir    string
+	record *record  // on the disk; nil without
+	bits   *os.Root // for permissions only, nil until they are needed
+	all    []*step  // whose kept content must be closed
+	done   []*step  // in order
 }
 
 // keep checks that a step's path holds what is expected, and keeps it aside: small
@@ -84,6 +85,11 @@ func (j *journal) do(s *step) error {
 		return err
 	}
 	j.done = append(j.done, s)
+	if s.Perm != 0 && !isLink(s.New) {
+		if err := j.restore(s.Path, s.Perm); err != nil {
+			return err
+		}
+	}
 	if s.New.Size <= maxWhole {
 		return nil
 	}
@@ -112,6 +118,7 @@ func (j *journal) claim(s *step) {
 // undo takes back what was done, last first, and reports it together with the failure.
 func (j *journal) undo(path string, err error) *ApplyError {
 	report := &ApplyError{Failed: map[string]error{path: err}, Lost: map[string]error{}}
+	j.record.turnBack(j.root)
 	for _, s := range slices.Backward(j.done) {
 		if err := j.takeBack(s); err != nil {
 			report.Lost[s.Path] = err
@@ -122,6 +129,8 @@ func (j *journal) undo(path string, err error) *ApplyError {
 	if err := j.root.Sync(); err != nil && len(report.Undone) > 0 && !errors.Is(err, fs.ErrNotExist) {
 		report.Lost[path] = err
 	}
+	// What could not be put back is reported here, and is the person's from now on.
+	j.record.settle()
 	return report
 }
 
@@ -141,12 +150,8 @@ func (j *journal) takeBack(s *step) error {
 // permissions and restore go through os.Root, which stays inside; a file that was
 // private must not come back readable by others.
 func (j *journal) permissions(path string) (fs.FileMode, error) {
-	if j.bits == nil {
-		root, err := os.OpenRoot(j.dir)
-		if err != nil {
-			return 0, err
-		}
-		j.bits = root
+	if err := j.openBits(); err != nil {
+		return 0, err
 	}
 	info, err := j.bits.Lstat(path)
 	if err != nil {
@@ -156,7 +161,17 @@ func (j *journal) permissions(path string) (fs.FileMode, error) {
 }
 
 func (j *journal) restore(path string, perm fs.FileMode) error {
+	if err := j.openBits(); err != nil {
+		return err
+	}
 	return j.bits.Chmod(path, perm)
+}
+
+func (j *journal) openBits() (err error) {
+	if j.bits == nil {
+		j.bits, err = os.OpenRoot(j.dir)
+	}
+	return err
 }
 
 func (j *journal) close() {

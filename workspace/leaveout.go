@@ -3,10 +3,12 @@ package workspace
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
 )
 
@@ -66,7 +68,7 @@ func (p *planner) leaveOutPiece(u *piece, named, confirmed selection, links *lin
 		u.out = true
 		p.down.Declined = append(p.down.Declined, u.Change)
 	case p.refusesPath(u), p.refusesKind(u):
-	case links.escapes(u):
+	case !p.r.Restore && links.escapes(u):
 		p.skip(u, LeavesRoot, "it points to "+show(links.target(u.Path)))
 	case u.Acts != nil && u.Acts.When == OnOpen && !yes:
 		p.skip(u, ActsOnOpen, u.Acts.Why)
@@ -183,9 +185,13 @@ func hostPlatform() string { return runtime.GOOS + "/" + runtime.GOARCH }
 // whether the piece is judged.
 func (p *planner) unsaved(u *piece) bool {
 	for _, m := range u.moves() {
+		if p.r.Host.Astray[m.path] {
+			p.refuse(u, "type", "it is a link that points nowhere, and has unsaved text in the editor: save it and return again")
+			return true
+		}
 		doc, open := p.r.Host.Docs[m.path]
-		if !open || !doc.Changed {
-			continue
+		if !open || !doc.Changed || p.r.Restore && p.r.Caps != nil && p.r.Mode == ModeEdits && !p.later[m.path] {
+			continue // of a return that is taken back, an editor that did not save holds only what that brought
 		}
 		const first = "it has unsaved text in the editor: save it and return again"
 		switch {
@@ -239,14 +245,86 @@ func (p *planner) checkDisk(u *piece) error {
 			u.there = true
 			continue
 		}
-		if u.Status != StatusRenamed && p.chose(u, ChooseTheirs) {
-			u.Old, u.tangled = at(m.path, found), true // its content is not in the store, so no editor's edit is made of it
+		if took, err := p.overwrite(u, m.path, found); err != nil || took {
+			if err != nil {
+				return err
+			}
 			continue
+		}
+		if u.Status != StatusRenamed && p.chose(u, ChooseMine) {
+			u.out = true
+			p.target(m.path, found, found, p.theirsAt(m.path, m.want))
+			return nil
 		}
 		p.refuse(u, diskConflict(m, found), "the host's file is not the one that the sandbox's change was merged with: it changed just now, or it is one that does not go up")
 		return nil
 	}
 	return nil
+}
+
+// overwrite lets a piece replace a file of the host that the merge did not see, when
+// the person chose so: by the sandbox's version, or by a content of their own. The
+// file is kept in the store, so that the return can be taken back.
+func (p *planner) overwrite(u *piece, path string, found tree.Entry) (bool, error) {
+	if u.Status == StatusRenamed {
+		return false, nil
+	}
+	i := slices.IndexFunc(p.r.Resolutions, func(r Resolution) bool { return r.Path == path && r.Choice != ChooseMine })
+	if i < 0 {
+		return false, nil
+	}
+	if found.Exists() {
+		if err := p.keep(at(path, found)); err != nil {
+			return false, err
+		}
+	}
+	if r := p.r.Resolutions[i]; r.Choice == ChooseContent {
+		if err := p.put(u, contentChange(path, r.Content, found, u.New, p.s.Repo.Format)); err != nil {
+			return false, err
+		}
+	}
+	u.Old, u.tangled = at(path, found), true // no editor's edit is made of what it did not show
+	u.Status, u.there = StatusModified, found.Same(u.New)
+	switch {
+	case !found.Exists():
+		u.Status = StatusAdded
+	case !u.New.Exists():
+		u.Status = StatusDeleted
+	}
+	return true, nil
+}
+
+// keep puts a file of the host into the store.
+func (p *planner) keep(e tree.Entry) error {
+	content, err := p.root.Content(e.Path, p.s.Repo.Format)
+	if err != nil {
+		return err
+	}
+	defer content.Close() //nolint:errcheck // only read
+	_, err = p.s.Repo.AddBlobs(p.contents.ctx, []git.Blob{{
+		Name: e.Path, Size: content.Entry().Size,
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(content.Reader()), nil },
+	}})
+	return err
+}
+
+// put makes a content of the person's what a piece brings. What the sandbox holds
+// stays what becomes agreed.
+func (p *planner) put(u *piece, c git.Change) error {
+	if _, known := p.theirs[u.Path]; !known {
+		p.theirs[u.Path] = u.New
+	}
+	var err error
+	if p.merged, err = p.s.Repo.Update(p.contents.ctx, p.merged, []git.Change{c}); err != nil {
+		return err
+	}
+	u.New, u.NewMode = c.Entry, c.Entry.Mode
+	return nil
+}
+
+// underText reports whether a piece's file has unsaved text in the editor.
+func (p *planner) underText(u *piece) bool {
+	return slices.ContainsFunc(u.paths(), func(path string) bool { return p.r.Host.Docs[path].Changed })
 }
 
 func diskConflict(m move, found tree.Entry) string {

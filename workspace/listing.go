@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,9 +21,13 @@ type listing struct {
 	ignored []string // sorted; a folder ends in a slash, and nothing in it is named
 	ignore  []tree.IgnoreFile
 	skipped []tree.Skipped
-	matcher *tree.Matcher
-	wish    *wish
-	stamps  *stamps
+	// elsewhere are tracked paths that are not on the disk on purpose, sorted; a folder
+	// ends in a slash.
+	elsewhere []string
+	special   []tree.Skipped // untracked pipes, sockets and devices, which git passes over
+	matcher   *tree.Matcher
+	wish      *wish
+	stamps    *stamps
 }
 
 // list gives the listing, anew only if something was added or a rule changed. The
@@ -51,6 +56,7 @@ func (w *Workspace) list(ctx context.Context) (*listing, error) {
 		return nil, err
 	}
 	w.leaveOut(l, untracked)
+	l.nameSpecial()
 	w.files = l
 	return l, nil
 }
@@ -92,6 +98,7 @@ func (w *Workspace) listRepository(ctx context.Context, l *listing) ([]string, e
 		return nil, w.readError(err)
 	}
 	l.paths, l.ignored, l.ignore, l.skipped = files.Paths, files.Ignored, files.IgnoreFiles, files.Skipped
+	l.elsewhere = files.Elsewhere
 	l.stamps.watchRepository(src.GitDir, src.CommonDir)
 	if src.ExcludesFile != "" {
 		l.stamps.watch(src.ExcludesFile)
@@ -131,10 +138,45 @@ func (w *Workspace) watchFolders(l *listing, top string, paths, ignored []string
 				l.stamps.watch(filepath.Join(full, n.Name()))
 			case n.IsDir() && (holding[name] || !closed[name]):
 				visit(name)
+			case n.Type()&(fs.ModeNamedPipe|fs.ModeSocket|fs.ModeDevice) != 0:
+				l.special = append(l.special, tree.Skipped{Path: name, Reason: tree.Special, Detail: kindOf(n.Type())})
 			}
 		}
 	}
 	visit(top)
+}
+
+// kindOf names what is neither file, folder nor link.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "socket"
+	case mode&fs.ModeCharDevice != 0:
+		return "character device"
+	}
+	return "block device"
+}
+
+// nameSpecial names the special files that would have gone up as files. Those that
+// are listed, because a file was there when it was tracked, the scan names.
+func (l *listing) nameSpecial() {
+	for _, s := range l.special {
+		_, listed := slices.BinarySearch(l.paths, s.Path)
+		if !listed && !l.matcher.Ignored(s.Path, false) && !l.wish.excludes(s.Path) {
+			l.skipped = append(l.skipped, s)
+		}
+	}
+}
+
+// isElsewhere reports whether a path is missing from the disk on purpose.
+func (l *listing) isElsewhere(p string) bool {
+	i, found := slices.BinarySearch(l.elsewhere, p)
+	if !found && i > 0 && strings.HasSuffix(l.elsewhere[i-1], "/") {
+		return strings.HasPrefix(p, l.elsewhere[i-1])
+	}
+	return found
 }
 
 // watchNested stamps what decides in a repository inside.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -304,7 +305,14 @@ func (b *mboxBuilder) writeBundle(ctx context.Context) error {
 	if err != nil || same {
 		return err
 	}
-	_, err = b.s.writeBundle(ctx, file, b.meta.BundleRefs)
+	refs := b.meta.BundleRefs
+	// What came from the person's repository is there; it can be larger than all else.
+	if past, err := b.s.Repo.Ref(ctx, git.RefHistory); err != nil {
+		return err
+	} else if past != "" {
+		refs = append(slices.Clone(refs), "^"+git.RefHistory)
+	}
+	_, _, err = b.s.writeBundle(ctx, file, refs, 0, true)
 	return err
 }
 

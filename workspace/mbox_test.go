@@ -66,6 +66,21 @@ func TestF4_F5_AwkwardBytesArriveByPlainGitAm(t *testing.T) {
 	in.check(in.request())
 }
 
+func TestF5_NamesMadeOfSpacesArriveByPlainGitAm(t *testing.T) {
+	in := newInside(t, "a.txt", "a\n", " /gone", "", " /mode", "x\n")
+	in.put(" /empty", "")
+	in.put("a b/ c /d ", "")
+	in.put(" / / ", "text\n")
+	if err := os.Remove(filepath.Join(in.dir, " /gone")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(in.dir, " /mode"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	in.commit("Spaces\n")
+	in.check(in.request())
+}
+
 func TestF7_MergesAmendedBasesOtherBranchesAndStashesAreCapturedOrNamed(t *testing.T) {
 	in := newInside(t, "a.txt", "a\n", "b.txt", "b\n")
 	in.git("checkout", "-q", "-b", "side")

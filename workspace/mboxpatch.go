@@ -182,7 +182,7 @@ func (p *patchReader) message(m *mboxMessage) error {
 			}
 			m.paths = append(m.paths, path...)
 		case bytes.HasPrefix(p.line, []byte("diff --git ")):
-			m.patch = append(m.patch, filePatch{head: bytes.Clone(p.line)})
+			m.patch = append(m.patch, filePatch{head: quoteNames(p.line)})
 		case treePair(p.line):
 			return nil
 		case len(m.patch) == 0: // the empty line after the raw part
@@ -190,6 +190,19 @@ func (p *patchReader) message(m *mboxMessage) error {
 			m.patch[len(m.patch)-1].add(p.line)
 		}
 	}
+}
+
+// quoteNames puts the names of a patch's first line in quotes where they hold a space. For
+// an empty file that line alone names it, and git reads no name there of which a folder is
+// a single space (git_header_name in git's apply.c); in quotes it reads any.
+func quoteNames(line []byte) []byte {
+	const before, between = "diff --git a/", " b/"
+	names, unquoted := bytes.CutPrefix(bytes.TrimSuffix(line, []byte{'\n'}), []byte(before))
+	n := (len(names) - len(between)) / 2
+	if !unquoted || n <= 0 || bytes.IndexByte(names[:n], ' ') < 0 || string(names[n:]) != between+string(names[:n]) {
+		return bytes.Clone(line)
+	}
+	return fmt.Appendf(nil, "diff --git \"a/%s\" \"b/%s\"\n", names[:n], names[:n])
 }
 
 // treePair recognises the line that begins a message. No line of a patch is like it:

@@ -20,6 +20,10 @@ type Options struct {
 	// CacheDir is a private folder of this workspace (mode 0700) for what makes the
 	// next snapshot quick: hashes by stat data, a copy of the index.
 	CacheDir string
+	// StateDir, shared by all workspaces of a person (mode 0700), is where Apply records
+	// what it is about to change, so that a process that is killed in the middle of it
+	// leaves nothing half done: the next Open or Apply puts everything back. "" is without.
+	StateDir string
 	// Include lets ignored files and secrets through by name, Exclude leaves files
 	// out. Both are patterns as in gitignore(5), relative to the root.
 	Include, Exclude []string
@@ -38,6 +42,7 @@ type Workspace struct {
 	opts   Options
 
 	mu    sync.Mutex // guards what follows, and the folder of caches
+	notes []string
 	files *listing
 	stats map[tree.Format]*tree.Cache
 }
@@ -65,6 +70,7 @@ func Open(ctx context.Context, g *git.Git, folder string, opts Options) (*Worksp
 	}
 	w := &Workspace{git: g, root: real, alias: filepath.Clean(folder), opts: opts, stats: map[tree.Format]*tree.Cache{}}
 	if src == nil {
+		w.recoverLater()
 		return w, nil
 	}
 	if src.Bare || src.Root == "" {
@@ -85,7 +91,11 @@ func Open(ctx context.Context, g *git.Git, folder string, opts Options) (*Worksp
 	w.source.Store(src)
 	w.root, w.subdir = src.Root, subdir
 	w.alias = trimSubdir(w.alias, subdir)
-	return w, w.leaveIgnored(ctx, real)
+	if err := w.leaveIgnored(ctx, real); err != nil {
+		return nil, err
+	}
+	w.recoverLater()
+	return w, nil
 }
 
 // leaveIgnored takes a folder by itself which its repository ignores, as packages in

@@ -24,7 +24,10 @@ type Snapshot struct {
 	Ignore  []tree.IgnoreFile
 	// Docs are the buffers that lie in the tree, by path relative to Root.
 	Docs map[string]Document
-	Took time.Duration
+	// Astray are the paths of links to nowhere whose buffers hold unsaved text: where an
+	// editor would save it is unknown.
+	Astray map[string]bool
+	Took   time.Duration
 }
 
 // Entry gives the entry at a path.
@@ -82,6 +85,7 @@ type reading struct {
 	entries []tree.Entry
 	over    map[string]unsaved
 	docs    map[string]Document
+	astray  map[string]bool
 	skipped []tree.Skipped
 	ignore  []tree.IgnoreFile
 }
@@ -99,13 +103,14 @@ func (w *Workspace) read(ctx context.Context, s *Store, cache *tree.Cache, docs 
 	}
 	skipped := slices.Concat(files.skipped, scan.Skipped)
 	r := &reading{entries: hold(scan.Entries, skipped, s.last), ignore: files.ignore}
+	r.entries = holdElsewhere(r.entries, files, s.last)
 
 	open := w.buffers(docs)
 	sent := func(path string) (tree.Entry, bool) { return find(r.entries, path) }
 	if r.over, err = w.overlay(ctx, &open, s.Repo.Format, sent, files.admits); err != nil {
 		return nil, err
 	}
-	r.docs = open.docs
+	r.docs, r.astray = open.docs, open.astray
 	r.entries = lay(r.entries, r.over)
 	r.skipped = slices.Concat(skipped, open.skipped, w.notSent())
 	slices.SortStableFunc(r.skipped, func(a, b tree.Skipped) int { return cmp.Compare(a.Path, b.Path) })
@@ -152,6 +157,27 @@ func hold(entries []tree.Entry, skipped []tree.Skipped, last *Snapshot) []tree.E
 		}
 	}
 	return sorted(entries)
+}
+
+// holdElsewhere keeps what went up and has left the disk because less is checked out
+// now: a sparse checkout that was narrowed deletes nothing.
+func holdElsewhere(entries []tree.Entry, files *listing, last *Snapshot) []tree.Entry {
+	if last == nil || len(files.elsewhere) == 0 {
+		return entries
+	}
+	var held []tree.Entry
+	for _, e := range last.Entries {
+		if !files.isElsewhere(e.Path) {
+			continue
+		}
+		if _, there := find(entries, e.Path); !there {
+			held = append(held, e)
+		}
+	}
+	if held == nil {
+		return entries
+	}
+	return sorted(slices.Concat(entries, held))
 }
 
 // lay puts unsaved contents in the place of what is on disk.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
 )
 
@@ -103,7 +104,7 @@ func BenchmarkBase(b *testing.B) {
 	snap := benchSnapshot(b, w, s)
 	file := filepath.Join(b.TempDir(), "base.bundle")
 	for b.Loop() {
-		base, err := s.Base(context.Background(), snap, "", file)
+		base, err := s.Base(context.Background(), snap, git.History{}, "", file, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

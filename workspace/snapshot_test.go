@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
 )
 
@@ -342,7 +343,7 @@ func TestASnapshotOfAnEmptyFolderIsEmpty(t *testing.T) {
 		if snap.Files != 0 || snap.Tree == "" {
 			t.Errorf("files %d, tree %q", snap.Files, snap.Tree)
 		}
-		if _, err := s.Base(context.Background(), snap, "", filepath.Join(t.TempDir(), "b")); err != nil {
+		if _, err := s.Base(context.Background(), snap, git.History{}, "", filepath.Join(t.TempDir(), "b"), 0); err != nil {
 			t.Errorf("base: %v", err)
 		}
 	}

@@ -74,9 +74,9 @@ func (s *Store) saveHost(snap *Snapshot) error {
 }
 
 // keep makes ref name a commit of the tree, durably, and gives the commit.
-func (s *Store) keep(ctx context.Context, ref, treeID, message string) (string, error) {
+func (s *Store) keep(ctx context.Context, ref, treeID string, parents []string, message string) (string, error) {
 	who := git.Signature{Name: "glue", Email: "glue@localhost", When: s.now()}
-	commit, err := s.Repo.Commit(ctx, git.CommitSpec{Tree: treeID, Author: who, Committer: who, Message: []byte(message)})
+	commit, err := s.Repo.Commit(ctx, git.CommitSpec{Tree: treeID, Parents: parents, Author: who, Committer: who, Message: []byte(message)})
 	if err != nil {
 		return "", err
 	}
@@ -118,7 +118,12 @@ func listBlobs(ctx context.Context, repo *git.Repo) (map[string]bool, error) {
 // can remove.
 func storeError(op, dir string, err error) error {
 	e := &Error{Kind: "unavailable", Op: op, Path: dir, Err: err}
+	var limit *git.LimitError
 	switch {
+	case errors.As(err, &limit) && (limit.What == git.LimitWall || limit.What == git.LimitCPU):
+		e.Kind, e.Message, e.Hint = "timeout", limit.Error(), "try again when the machine is less busy, or leave large files out"
+	case errors.As(err, &limit):
+		e.Kind, e.Message, e.Hint = "tooLarge", limit.Error(), "leave large files out: delete them in the sandbox, or name them in .gitignore or exclude"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		e.Kind, e.Message, e.Hint = "noSpace", "the disk is full", "free some space and try again"
 	case errors.Is(err, fs.ErrPermission):

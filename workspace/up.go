@@ -112,9 +112,13 @@ func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, base, 
 			conflicts.add(path, git.ConflictType, "the host has something else in its way")
 		}
 	}
-	conflicts.follow(mine, sandbox, send)
-	conflicts.follow(sandbox, mine, send)
-	conflicts.spread(send)
+	// Each of these can find what the others have to look at again.
+	for before := -1; before < len(conflicts); {
+		before = len(conflicts)
+		conflicts.follow(mine, sandbox, send)
+		conflicts.follow(sandbox, mine, send)
+		conflicts.spread(send)
+	}
 	for path, c := range send {
 		if _, ok := conflicts[path]; ok {
 			continue

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
 )
 
@@ -34,7 +35,7 @@ func (b *box) make(files map[string]string) string {
 	for path, text := range files {
 		entries = append(entries, fileOf(b.store.Repo.Format, path, text).entry)
 	}
-	id, err := treeID(b.store.Repo.Format, sorted(entries))
+	id, err := git.TreeID(b.store.Repo.Format, sorted(entries))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -397,5 +398,17 @@ func checkLaw(t *rapid.T, agreed, host, inside, after map[string]string, up *Up)
 		if !isNow && !named[path] && host[path] == text && inside[path] == text && onHost && isInside {
 			t.Fatalf("%s is gone, and neither side deleted it", path)
 		}
+	}
+}
+
+func TestAChangeIsNotLostWhereItsFileWasMovedBelowAConflict(t *testing.T) {
+	h := newHost(t)
+	b := &box{TB: t, store: h.store(), files: map[string]string{"b": "\x00 before", "d/x": lines(12)}}
+	b.agreed = b.tree()
+	host := map[string]string{"d/y": "\x00 before", "d/x": lines(12, "7", "host")}
+	b.files = map[string]string{"b": "\x00 after", "d": lines(12, "2", "inside")}
+	b.apply(b.plan(b.make(host)))
+	if b.files["b"] != "\x00 after" {
+		t.Errorf("the sandbox has %q", b.files)
 	}
 }

@@ -56,6 +56,8 @@ func newManager(home string, s *config.Settings, o session.Options) (*session.Ma
 	}
 	o.Home = home
 	o.Now = time.Now
+	o.CaptureMax, o.Quota = int64(s.CaptureMaxMB)<<20, int64(s.QuotaMB)<<20
+	o.Finish = leaveToFinisher
 	o.Runtimes = map[string]sandbox.Runtime{
 		"local": local.New(local.Options{AgentPath: self, Isolation: s.LocalIsolation, Home: home, Environ: os.Environ()}),
 	}

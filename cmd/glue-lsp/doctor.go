@@ -4,30 +4,35 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"glue-lsp/config"
+	"glue-lsp/handlers"
 	"glue-lsp/sandbox"
 	"glue-lsp/session"
 )
 
 // doctorTimeout bounds the checks: none may hang on a network or a broken tool.
-const doctorTimeout = 10 * time.Second
+const doctorTimeout = 15 * time.Second
 
 func newDoctor(code *int) *cobra.Command {
 	var asJSON bool
 	var runtime string
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check what sandboxes need on this machine", Args: cobra.NoArgs,
-		Long:    "Doctor checks what sandboxes need and says how to mend what is missing. It exits with 1 when a check fails.",
+		Long: `Doctor checks what sandboxes need and says how to mend what is missing. In a repository it
+also looks at what a sandbox on this folder would have: the programs that its languages
+need, compared with those here, and the ignored folders that it would be lent. It exits
+with 1 when a check fails.`,
 		Example: "  glue-lsp doctor\n  glue-lsp doctor --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
 			defer cancel()
-			checks, err := examine(ctx, runtime)
+			checks, err := examine(ctx, runtime, folderToExamine())
 			if err != nil {
 				return err
 			}
@@ -57,8 +62,25 @@ func newDoctor(code *int) *cobra.Command {
 	return cmd
 }
 
+// folderToExamine is this folder if it belongs to a repository: elsewhere doctor may be
+// run anywhere, and looking at a whole home folder takes long.
+func folderToExamine() string {
+	here, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return here
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
 // examine checks the settings first: with broken ones nothing else can be said.
-func examine(ctx context.Context, runtime string) ([]sandbox.Check, error) {
+func examine(ctx context.Context, runtime, folder string) ([]sandbox.Check, error) {
 	home, err := homeDir()
 	if err != nil {
 		return nil, err
@@ -73,7 +95,9 @@ func examine(ctx context.Context, runtime string) ([]sandbox.Check, error) {
 	if err != nil {
 		return append(checks, sandbox.Check{Name: "state folder", Status: "fail", Detail: err.Error(), Hint: hintOf(err)}), nil
 	}
-	more, err := m.Doctor(ctx, runtime)
+	o := handlers.OpenOptions(settings, folder, nil)
+	o.Runtime = runtime
+	more, err := m.Doctor(ctx, o)
 	return append(checks, more...), err
 }
 

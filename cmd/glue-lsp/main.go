@@ -12,6 +12,7 @@ import (
 
 	"glue-lsp/sandbox"
 	"glue-lsp/sandbox/agent"
+	"glue-lsp/sandbox/local"
 	"glue-lsp/session"
 	"glue-lsp/workspace"
 )
@@ -25,7 +26,7 @@ func main() { os.Exit(mainCode()) }
 func mainCode() int {
 	// The agent runs inside sandboxes, where it starts often: it skips all the rest.
 	if agent.IsAgent(os.Args) {
-		return agent.Main(os.Args[2:], os.Stdin, os.Stdout)
+		return local.AgentMain(os.Args[2:], os.Stdin, os.Stdout)
 	}
 	code := 0
 	root := newRoot(&code)
@@ -74,6 +75,8 @@ func hintOf(err error) string {
 	var be *sandbox.Error
 	var we *workspace.Error
 	switch {
+	case isQuestion(err):
+		return unconfinedHint
 	case errors.As(err, &se):
 		return se.Hint
 	case errors.As(err, &be):

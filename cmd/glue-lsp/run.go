@@ -23,7 +23,7 @@ import (
 )
 
 func newRun(code *int) *cobra.Command {
-	var keep bool
+	var keep, unconfined bool
 	apply := "ask"
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARG...]",
@@ -42,13 +42,14 @@ glue-lsp itself could not do what was asked.`,
 			default:
 				return fmt.Errorf("--apply=%s: want ask, yes, no or branch", apply)
 			}
-			status, err := runCommand(cmd.Context(), args, apply, keep)
+			status, err := runCommand(cmd.Context(), args, apply, keep, unconfined)
 			*code = status
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&apply, "apply", apply, "what to do with changed files: ask, yes, no (keep them for later) or branch")
 	cmd.Flags().BoolVar(&keep, "keep", false, "keep the session's record and output also when nothing is left to return")
+	cmd.Flags().BoolVar(&unconfined, "unconfined", false, "where no isolation works on this machine, run all the same, with all your rights")
 	_ = cmd.RegisterFlagCompletionFunc("apply", cobra.FixedCompletions([]string{"ask", "yes", "no", "branch"}, cobra.ShellCompDirectiveNoFileComp))
 	// Flags behind the command belong to the command.
 	cmd.Flags().SetInterspersed(false)
@@ -56,7 +57,7 @@ glue-lsp itself could not do what was asked.`,
 }
 
 // runCommand is `glue-lsp run`: open, run, offer, close.
-func runCommand(ctx context.Context, argv []string, apply string, keep bool) (status int, err error) {
+func runCommand(ctx context.Context, argv []string, apply string, keep, unconfined bool) (status int, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	signals := make(chan os.Signal, 8)
@@ -78,9 +79,14 @@ func runCommand(ctx context.Context, argv []string, apply string, keep bool) (st
 	}
 	show := newStatusLine()
 	o := handlers.OpenOptions(a.settings, folder, nil)
-	o.New = true
+	o.New, o.Unconfined = true, unconfined
 	s, err := a.manager.Open(ctx, o, show.progress)
 	show.clear()
+	if isQuestion(err) && confirmUnconfined(a.manager, folder, err) {
+		o.Unconfined = true
+		s, err = a.manager.Open(ctx, o, show.progress)
+		show.clear()
+	}
 	if err != nil {
 		return exitFailure, err
 	}
@@ -90,6 +96,7 @@ func runCommand(ctx context.Context, argv []string, apply string, keep bool) (st
 		defer cancel()
 		err = errors.Join(err, a.manager.Shutdown(end))
 	}()
+	defer func() { tellLeft(context.WithoutCancel(ctx), os.Stderr, a.manager, s.Info().Folder) }()
 	told := map[string]bool{}
 	printWarnings(s, told)
 	defer func() { printWarnings(s, told) }() // also of what stays behind
@@ -290,7 +297,7 @@ func offer(ctx context.Context, a *app, s *session.Session, apply string, keep, 
 	switch apply {
 	case "no":
 		fmt.Fprintf(os.Stderr, "Kept as session %s. Apply later with: glue-lsp sessions apply %s\n", s.ID(), s.ID())
-		return nil
+		return s.PutOff(ctx)
 	case "branch":
 		o.Mode, o.Commits = "branch", true
 	}

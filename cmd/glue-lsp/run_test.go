@@ -302,7 +302,9 @@ func TestWhatCannotWorkIsSaidWithWhatToDo(t *testing.T) {
 		}, []string{"bare"}},
 		{"a wrong setting", func(p *person) { p.env = []string{"GLUE_RUNTIME=docker"} }, []string{"setting runtime (environment)", "local, modal"}},
 		{"a runtime that is not there", func(p *person) { p.env = []string{"GLUE_RUNTIME=modal"} }, []string{"modal", "local"}},
-		{"an isolation that cannot be had", func(p *person) { p.env = []string{"GLUE_LOCAL_ISOLATION=landlock"} }, []string{"landlock"}},
+		{"an isolation that cannot be had", func(p *person) {
+			p.env = []string{"PATH=" + p.barePath(), "GLUE_LOCAL_ISOLATION=bubblewrap"}
+		}, []string{"bubblewrap", "install"}},
 		{"a network that cannot be taken away", func(p *person) {
 			p.env = []string{"GLUE_LOCAL_ISOLATION=none", "GLUE_LOCAL_NETWORK=none"}
 		}, []string{"network"}},
@@ -430,21 +432,28 @@ func TestVersionAndHelp(t *testing.T) {
 	p.sees(out, "complete")
 }
 
-func TestASessionThatIsNotConfinedSaysSo(t *testing.T) {
-	p := newPerson(t)
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir() // a machine with git and a shell, and no bubblewrap
-	for _, tool := range []string{git, "/bin/sh", "/bin/true"} {
-		if err := os.Symlink(tool, filepath.Join(dir, filepath.Base(tool))); err != nil {
-			t.Fatal(err)
+// barePath gives a folder with what a machine has on its PATH at the least: git, a shell
+// and true.
+func (p *person) barePath() string {
+	p.Helper()
+	dir := p.TempDir()
+	for _, name := range []string{"git", "sh", "true"} {
+		tool, err := exec.LookPath(name)
+		if err != nil {
+			p.Fatal(err)
+		}
+		if err := os.Symlink(tool, filepath.Join(dir, name)); err != nil {
+			p.Fatal(err)
 		}
 	}
-	p.env = []string{"PATH=" + dir}
+	return dir
+}
+
+func TestASessionThatIsNotConfinedSaysSo(t *testing.T) {
+	p := newPerson(t)
+	p.env = []string{"GLUE_LOCAL_ISOLATION=none"}
 	_, errs := p.does(0, "run", "--", "true")
-	p.sees(errs, "not confined", "bubblewrap")
+	p.sees(errs, "not confined")
 	p.env = nil
 	if _, errs := p.does(0, "run", "--", "true"); strings.Contains(errs, "not confined") {
 		t.Errorf("a confined session says: %s", errs)

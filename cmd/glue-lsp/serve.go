@@ -67,10 +67,10 @@ func serve(ctx context.Context, log *zap.Logger, trace func(string, []byte), in 
 		NewManager: func(settings func() *config.Settings, changed func(session.Info)) (*session.Manager, error) {
 			return newManager(home, settings(), session.Options{Log: logf, Changed: changed})
 		},
-		Checks: func(ctx context.Context, _ *config.Settings, runtime string) ([]sandbox.Check, error) {
+		Checks: func(ctx context.Context, _ *config.Settings, runtime, folder string) ([]sandbox.Check, error) {
 			ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 			defer cancel()
-			return examine(ctx, runtime)
+			return examine(ctx, runtime, folder)
 		},
 		Runtimes: []string{"local"},
 		Home:     home,

@@ -24,7 +24,7 @@ func newSessions() *cobra.Command {
   glue-lsp sessions diff 20260101-120000-a1b2c3
   glue-lsp sessions apply 20260101-120000-a1b2c3 --yes`,
 	}
-	cmd.AddCommand(newSessionsList(), newSessionsShow(), newSessionsDiff(), newSessionsApply(), newSessionsExport(), newSessionsDiscard())
+	cmd.AddCommand(newSessionsList(), newSessionsShow(), newSessionsDiff(), newSessionsApply(), newSessionsUndo(), newSessionsExport(), newSessionsDiscard(), newSessionsPrune(), newSessionsFinish())
 	return cmd
 }
 
@@ -133,6 +133,12 @@ func newSessionsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// What a server that died left comes to the host first.
+			found, err := a.manager.Recover(cmd.Context(), session.RecoverOptions{})
+			if err != nil {
+				return err
+			}
+			tellRunning(cmd.ErrOrStderr(), found)
 			infos, err := a.manager.List(cmd.Context())
 			if err != nil {
 				return err
@@ -147,6 +153,7 @@ func newSessionsList() *cobra.Command {
 			}
 			if len(infos) == 0 {
 				fmt.Fprintln(out, "Nothing is waiting: every change was returned or discarded.")
+				printUsage(cmd.Context(), out, a.manager)
 				return nil
 			}
 			tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -154,7 +161,11 @@ func newSessionsList() *cobra.Command {
 			for _, i := range infos {
 				fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\n", i.ID, i.State, i.Checkpoint.ChangedFiles, i.CreatedAt.Local().Format(time.DateTime), oneLine(i.Folder))
 			}
-			return tw.Flush()
+			if err := tw.Flush(); err != nil {
+				return err
+			}
+			printUsage(cmd.Context(), out, a.manager)
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -243,7 +254,7 @@ func newSessionsApply() *cobra.Command {
 	cmd := oneSession("apply", "Bring a session's changes into the working tree, or onto a branch", `  glue-lsp sessions apply ID                  three-way into the working tree
   glue-lsp sessions apply ID --branch try-it  onto a new branch, as one commit
   glue-lsp sessions apply ID --commits        onto branch glue/ID, the sandbox's commits one by one`,
-		func(cmd *cobra.Command, _ *app, s *session.Session) error {
+		func(cmd *cobra.Command, a *app, s *session.Session) error {
 			d, err := s.Diff(cmd.Context(), "")
 			if err != nil {
 				return err
@@ -258,8 +269,8 @@ func newSessionsApply() *cobra.Command {
 			if err != nil || !ok {
 				return err
 			}
-			o := session.ReturnOptions{Apply: true, Mode: "disk", AllowMassDelete: mass}
-			if branch != "" || commits {
+			o := session.ReturnOptions{Apply: true, Mode: "disk", AllowMassDelete: mass, MaxBytes: int64(a.settings.ReturnMaxMB) << 20}
+			if branch != "" || commits || a.settings.ReturnMode == "branch" {
 				o.Mode, o.Branch, o.Commits = "branch", branch, commits
 			}
 			ret, err := s.Return(cmd.Context(), o, nil)
@@ -267,6 +278,9 @@ func newSessionsApply() *cobra.Command {
 				return err
 			}
 			printReturn(out, s.ID(), ret)
+			if !ret.Applied {
+				return errors.New("nothing was applied")
+			}
 			return nil
 		})
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -276,11 +290,37 @@ func newSessionsApply() *cobra.Command {
 	return cmd
 }
 
+func newSessionsUndo() *cobra.Command {
+	var yes bool
+	cmd := oneSession("undo", "Take back what the last apply or return of a session changed", `  glue-lsp sessions undo ID
+
+What was edited since stays. What is taken back can be applied again.`,
+		func(cmd *cobra.Command, _ *app, s *session.Session) error {
+			ok, err := confirm(yes, "Take back the last return of session "+s.ID()+"?")
+			if err != nil || !ok {
+				return err
+			}
+			ret, err := s.Undo(cmd.Context(), nil)
+			if err != nil {
+				return err
+			}
+			out := cmd.ErrOrStderr()
+			printDiffstat(out, ret.Files)
+			printUndo(out, s.ID(), ret)
+			if len(ret.Conflicts)+len(ret.Skipped) > 0 {
+				return errors.New("not everything was taken back; repeat it once that is settled")
+			}
+			return nil
+		})
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
 func newSessionsExport() *cobra.Command {
 	var to string
 	cmd := oneSession("export", "Copy a session's mbox, bundle and output into a folder", "  glue-lsp sessions export ID --to ./out && git am ./out/runtime.mbox",
-		func(cmd *cobra.Command, _ *app, s *session.Session) error {
-			names, err := s.Export(cmd.Context(), to)
+		func(cmd *cobra.Command, a *app, s *session.Session) error {
+			names, err := s.Export(cmd.Context(), to, int64(a.settings.ReturnMaxMB)<<20)
 			if err != nil {
 				return err
 			}

@@ -155,3 +155,19 @@ func printReturn(w io.Writer, id string, r *session.Return) (left bool) {
 	}
 	return left
 }
+
+// printUndo says what taking a return back did.
+func printUndo(w io.Writer, id string, r *session.Return) {
+	for _, c := range r.Conflicts {
+		fmt.Fprintf(w, "%s %s: %s\n", colour(w, "31", "conflict"), oneLine(c.Path), printable(c.Detail))
+	}
+	for _, s := range r.Skipped {
+		fmt.Fprintf(w, "%s %s: %s\n", colour(w, "33", "not taken back"), oneLine(s.Path), printable(s.Reason))
+	}
+	switch {
+	case r.Applied:
+		fmt.Fprintf(w, "Taken back. The changes are kept as session %s and can be applied again.\n", id)
+	case len(r.Files) == 0 && len(r.Conflicts) == 0 && len(r.Skipped) == 0:
+		fmt.Fprintf(w, "The files were taken back already. The changes are kept as session %s and can be applied again.\n", id)
+	}
+}

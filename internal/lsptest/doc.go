@@ -39,6 +39,8 @@
 //	    close a buffer without saving
 //	edits apply|refuse|hang|later|release|save
 //	    how edits of the server's are answered; save: clean files are saved after them
+//	press "BUTTON"
+//	    from now on, press this button where a message has it
 //	tick F…
 //	    in previews, tick what is asked about these files
 //	host CMD

@@ -284,6 +284,19 @@ func (p *Pending) Wait(result any) *wire.Error {
 	return nil
 }
 
+// TryWait is Wait for a server that may die meanwhile: whatever went wrong is returned.
+func (p *Pending) TryWait(result any) error {
+	defer p.cancel()
+	<-p.done
+	if p.err != nil || result == nil {
+		return p.err
+	}
+	return json.Unmarshal(p.result, result)
+}
+
+// Pid is the server's process, 0 for one in this process.
+func (e *Editor) Pid() int { return e.server.pid }
+
 // Notify sends a notification.
 func (e *Editor) Notify(method string, params any) {
 	e.tb.Helper()

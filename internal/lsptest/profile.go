@@ -18,6 +18,8 @@ type Profile struct {
 	Annotations Annotations
 
 	Progress, ShowDocument, Configuration, CodeLens, CodeActions, DocumentContent bool
+	// Questions: window/showMessageRequest is declared; see Editor.OnMessage.
+	Questions bool
 	// OneLineEnd: a buffer has one kind of line end, which text put into it takes on.
 	OneLineEnd bool
 }
@@ -48,7 +50,7 @@ func VSCode() Profile {
 	return Profile{
 		Name: "Visual Studio Code", Version: "1.139.1", Encodings: []string{"utf-16"},
 		ApplyEdit: true, DocumentChanges: true, Operations: allOperations(), Annotations: Prompt,
-		Progress: true, ShowDocument: true, Configuration: true, CodeLens: true, CodeActions: true, DocumentContent: true,
+		Progress: true, ShowDocument: true, Configuration: true, CodeLens: true, CodeActions: true, DocumentContent: true, Questions: true,
 		OneLineEnd: true,
 	}
 }
@@ -65,7 +67,7 @@ func Neovim() Profile {
 	return Profile{
 		Name: "Neovim", Version: "0.12.4", Encodings: []string{"utf-8", "utf-16", "utf-32"},
 		ApplyEdit: true, DocumentChanges: true, Operations: allOperations(), Annotations: Prompt,
-		Progress: true, ShowDocument: true, Configuration: true, CodeLens: true, CodeActions: true,
+		Progress: true, ShowDocument: true, Configuration: true, CodeLens: true, CodeActions: true, Questions: true,
 	}
 }
 
@@ -157,6 +159,9 @@ func (p Profile) capabilities() object {
 	}
 	if p.ShowDocument {
 		window["showDocument"] = object{"support": true}
+	}
+	if p.Questions {
+		window["showMessage"] = object{"messageActionItem": object{"additionalPropertiesSupport": true}}
 	}
 	return object{"general": general, "workspace": workspace, "textDocument": document, "window": window}
 }

@@ -31,6 +31,7 @@ func verbs() map[string]verb {
 		"save":  {usage: "save F", what: "save a buffer", run: one(func(s *story, f string) error { s.editor.Save(f); return nil })},
 		"close": {usage: "close F", what: "close a buffer without saving", run: one(func(s *story, f string) error { s.editor.Close(f); return nil })},
 		"edits": {usage: "edits apply|refuse|hang|later|release|save", what: "how edits of the server's are answered; save: clean files are saved after them", run: one(answerEdits)},
+		"press": {usage: `press "BUTTON"`, what: "from now on, press this button where a message has it", run: one(press)},
 		"tick":  {usage: "tick F…", what: "in previews, tick what is asked about these files", run: tick},
 
 		"host":       {usage: "host CMD", what: "another program on the host runs this in the repository, by sh", raw: func(s *story, cmd string) error { return s.afterHost(s.host(cmd)) }},
@@ -124,6 +125,16 @@ func answerEdits(s *story, how string) error {
 
 func tick(s *story, files []string) error {
 	s.editor.OnConfirm(func(_, file string) bool { return slices.Contains(files, file) })
+	return nil
+}
+
+func press(s *story, button string) error {
+	s.editor.OnMessage(func(m Message) string {
+		if slices.Contains(m.Actions, button) {
+			return button
+		}
+		return ""
+	})
 	return nil
 }
 

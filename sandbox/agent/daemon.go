@@ -33,6 +33,7 @@ type daemon struct {
 	mu       sync.Mutex
 	conns    map[*daemonConn]struct{}
 	grace    *time.Timer
+	greeted  bool // there was a client once
 	stopping bool
 	wg       sync.WaitGroup
 }
@@ -41,13 +42,17 @@ type daemon struct {
 type config struct {
 	root  string        // of the workspace
 	cwd   string        // where commands start
+	lent  []string      // folders of the root that are no part of its tree
 	grace time.Duration // without a client, before the agent ends; zero is never
 	idle  time.Duration // without a byte from a client, before its stream is given up
 	env   []string      // commands' environment before the login shell had its say
 	self  []string      // how to run this program as an agent again
 	login bool          // commands get a login shell's environment
 	own   bool          // every child of this process is the agent's
-	log   func(format string, args ...any)
+	// terminals gives pseudo-terminals; nil opens them here.
+	terminals terminals
+	shielded  bool // commands are kept from signalling the agent, where the kernel can
+	log       func(format string, args ...any)
 }
 
 type daemonConn struct {
@@ -66,6 +71,9 @@ const (
 func newDaemon(cfg config) (*daemon, error) {
 	if cfg.log == nil {
 		cfg.log = func(string, ...any) {}
+	}
+	if cfg.terminals == nil {
+		cfg.terminals = openTerminal
 	}
 	if cfg.cwd == "" {
 		cfg.cwd = cfg.root
@@ -130,11 +138,18 @@ func (d *daemon) attach(c *daemonConn) bool {
 		}
 	}
 	d.conns[c] = struct{}{}
+	d.greeted = true
 	if d.grace != nil {
 		d.grace.Stop()
 		d.grace = nil
 	}
 	return true
+}
+
+func (d *daemon) wasGreeted() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.greeted
 }
 
 func (d *daemon) detach(c *daemonConn) {

@@ -218,7 +218,7 @@ func TestTheSocketIsClosedToOthers(t *testing.T) {
 	}
 	open := filepath.Join(t.TempDir(), "open")
 	mkdir(t, open)
-	if _, err := listen(filepath.Join(open, "s")); err == nil {
+	if _, err := Listen(filepath.Join(open, "s")); err == nil {
 		t.Error("a socket in a folder that is open to others")
 	}
 }

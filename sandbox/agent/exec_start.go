@@ -93,7 +93,7 @@ func (t *execTable) spawn(ctx context.Context, req startRequest) (*command, *rea
 		out: newOutput(), done: make(chan struct{}),
 	}
 	env = mergeEnv(env, t.marks.env(req.ID))
-	io, err := openStdio(req)
+	io, err := openStdio(req, t.d.cfg.terminals)
 	if err != nil {
 		return nil, nil, asError(startOp, "", err)
 	}
@@ -103,10 +103,12 @@ func (t *execTable) spawn(ctx context.Context, req startRequest) (*command, *rea
 		attr.Sys.Setctty, attr.Sys.Ctty = true, 0
 	}
 	t.spawnMu.Lock()
-	err = t.marks.around(c.mark, func() (err error) {
-		c.started = time.Now()
-		c.proc, err = os.StartProcess(path, argv, attr)
-		return err
+	err = t.marks.around(c.mark, func() error {
+		return t.onShield(func() (err error) {
+			c.started = time.Now()
+			c.proc, err = os.StartProcess(path, argv, attr)
+			return err
+		})
 	})
 	if err == nil {
 		t.pids[c.proc.Pid] = true

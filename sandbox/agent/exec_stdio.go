@@ -4,7 +4,6 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"glue-lsp/sandbox"
@@ -21,9 +20,9 @@ type stdio struct {
 // terminal is the master of a command's pseudo-terminal.
 type terminal struct{ f *os.File }
 
-func openStdio(req startRequest) (*stdio, error) {
+func openStdio(req startRequest, t terminals) (*stdio, error) {
 	io := &stdio{out: map[sandbox.Stream]*os.File{}}
-	err := io.open(req)
+	err := io.open(req, t)
 	if err != nil {
 		io.closeChild()
 		io.closeParent()
@@ -32,9 +31,9 @@ func openStdio(req startRequest) (*stdio, error) {
 	return io, nil
 }
 
-func (io *stdio) open(req startRequest) (err error) {
+func (io *stdio) open(req startRequest, t terminals) (err error) {
 	if req.PTY != nil {
-		return io.openPTY(*req.PTY)
+		return io.openPTY(*req.PTY, t)
 	}
 	if req.Stdin {
 		if io.child[0], io.in, err = os.Pipe(); err != nil {
@@ -51,13 +50,13 @@ func (io *stdio) open(req startRequest) (err error) {
 	return nil
 }
 
-func (io *stdio) openPTY(size sandbox.Winsize) error {
-	master, slave, err := pty.Open()
+func (io *stdio) openPTY(size sandbox.Winsize, t terminals) error {
+	master, slave, err := t()
 	if err != nil {
 		return err
 	}
 	io.child = [3]*os.File{slave, slave, slave}
-	// pty.Open leaves the master blocking, so that closing would not end a read.
+	// The master comes blocking, so that closing would not end a read.
 	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	master.Close()
 	if err != nil {

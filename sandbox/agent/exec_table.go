@@ -25,9 +25,10 @@ type execTable struct {
 	login *loginEnv
 
 	// spawnMu makes the mark that a child inherits its own.
-	spawnMu sync.Mutex
-	pids    map[int]bool // of processes that are waited for by their command
-	count   atomic.Uint32
+	spawnMu  sync.Mutex
+	onShield func(func() error) error // runs what starts a process
+	pids     map[int]bool             // of processes that are waited for by their command
+	count    atomic.Uint32
 
 	mu       sync.Mutex
 	byID     map[string]*command
@@ -39,6 +40,10 @@ type execTable struct {
 
 func newExecTable(d *daemon) *execTable {
 	t := &execTable{d: d, byID: map[string]*command{}, pids: map[int]bool{}, closed: make(chan struct{})}
+	t.onShield = func(start func() error) error { return start() }
+	if d.cfg.shielded {
+		t.onShield = shield(d.ctx.Done())
+	}
 	t.marks = newMarks(d.hello.Instance)
 	t.login = startLoginEnv(d.ctx, d.cfg)
 	return t

@@ -59,11 +59,13 @@ func (c *Client) ReadDir(ctx context.Context, path string) ([]sandbox.DirEntry, 
 	}
 	defer s.Close()
 	out := []sandbox.DirEntry{}
+	text := 0
 	for {
 		for _, e := range rep.Entries {
+			text += len(e.Name)
 			out = append(out, sandbox.DirEntry{Name: string(e.Name), Type: e.Type, IsSymlink: e.Link})
 		}
-		if len(out) > maxDirEntries {
+		if len(out) > maxDirEntries || text > maxListedText {
 			return nil, refuse(sandbox.TooLarge, "readDirectory", path, fmt.Sprintf("it has more than %d entries", maxDirEntries))
 		}
 		rep = readDirReply{}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
+	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
 
@@ -136,8 +138,25 @@ func (d *daemon) addFileOps(o ops) {
 }
 
 // tempPrefix begins the names of this agent's temporary files. It is the agent's own
-// and random, so that a capture can leave them out without hiding a file of the user's.
-func (d *daemon) tempPrefix() string { return ".glue-" + d.hello.Instance[:12] + "-" }
+// and random, so that no file of the user's has such a name.
+func (d *daemon) tempPrefix() string { return tempStart + d.hello.Instance[:tempDigits] + "-" }
+
+// The name of an agent's temporary file is tempStart, digits of the agent's, a dash and
+// as many random ones, all hexadecimal.
+const (
+	tempStart  = ".glue-"
+	tempDigits = 12
+)
+
+// isTemp reports whether a name is that of a file which an agent, this one or one that
+// was killed before, had not finished. A capture leaves such files out.
+func isTemp(base string) bool {
+	rest, ok := strings.CutPrefix(base, tempStart)
+	return ok && len(rest) == 2*tempDigits+1 && rest[tempDigits] == '-' &&
+		isHex(rest[:tempDigits]) && isHex(rest[tempDigits+1:]) || tree.IsTemporary(base)
+}
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 func (f *files) serveStatMany(a pathsArgs) statManyReply {
 	results := f.statMany(fromWire(a.Paths))

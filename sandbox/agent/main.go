@@ -34,7 +34,20 @@ type Args struct {
 	Life   time.Duration // after which the agent ends in any case; zero is never
 	// NoLogin leaves the login shell out.
 	NoLogin bool
+	// Lent are folders of Root, relative to it, that stay when the root is filled: they
+	// were lent to the sandbox and are no part of its tree.
+	Lent []string
+	// Inherited is for an agent that is confined so that it can make neither: it finds its
+	// socket, listening already, and a connection to ServeTerminals as descriptors ListenFD
+	// and TerminalsFD. It keeps its commands from signalling it, where the kernel can.
+	Inherited bool
 }
+
+// The descriptors of Args.Inherited.
+const (
+	TerminalsFD = 3
+	ListenFD    = 4
+)
 
 // List gives the arguments, the word first.
 func (a Args) List() []string {
@@ -54,6 +67,12 @@ func (a Args) List() []string {
 	if a.NoLogin {
 		list = append(list, "--login=false")
 	}
+	if a.Inherited {
+		list = append(list, "--inherited")
+	}
+	for _, dir := range a.Lent {
+		list = append(list, "--lent", dir)
+	}
 	return list
 }
 
@@ -63,6 +82,7 @@ const usage = `usage: agent COMMAND
   daemon --root DIR --socket PATH …   be the agent, without a first stream
   attach --socket PATH                join standard input and output to an agent
   environ                             write the environment to descriptor 3
+  lend   ROOT PATH AT UPPER WORK … -- PROGRAM …   mount overlays, then be PROGRAM
 `
 
 // Main is the agent's program; its result is the exit status. It is meant for a
@@ -81,6 +101,8 @@ func Main(args []string, stdin io.Reader, stdout io.Writer) int {
 		err = runDaemon(args[0], args[1:], stdin, stdout)
 	case "attach":
 		err = runAttach(args[1:], stdin, stdout)
+	case "lend":
+		err = lend(args[1:])
 	case "environ":
 		err = writeEnviron(os.NewFile(3, "environment"), os.Environ())
 	default:
@@ -105,6 +127,12 @@ func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) er
 	grace := set.Duration("grace", defaultGrace, "end after so long without a client; 0 is never")
 	life := set.Duration("life", 0, "end after so long in any case; 0 is never")
 	login := set.Bool("login", true, "give commands a login shell's environment")
+	inherited := set.Bool("inherited", false, "the socket and the source of terminals are descriptors 4 and 3")
+	var lent []string
+	set.Func("lent", "a folder of the root that stays when the root is filled (repeatable)", func(dir string) error {
+		lent = append(lent, dir)
+		return nil
+	})
 	if err := set.Parse(args); err != nil {
 		return err
 	}
@@ -128,15 +156,19 @@ func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) er
 	if err := becomeReaper(); err != nil {
 		return err
 	}
-	var listener net.Listener
-	if *socket != "" {
-		if listener, err = listen(*socket); err != nil {
-			return err
-		}
+	// Commands must not find what an editor or a launcher left open by mistake.
+	if err := closeAllOnExec(); err != nil {
+		return err
+	}
+	listener, terminals, err := doors(*socket, *inherited)
+	if err != nil {
+		return err
+	}
+	if listener != nil {
 		defer listener.Close()
 	}
 	d, err := newDaemon(config{
-		root: *root, cwd: *cwd, grace: *grace, idle: defaultIdle, env: os.Environ(), self: []string{self, Word}, login: *login, own: true,
+		root: *root, cwd: *cwd, lent: lent, grace: *grace, idle: defaultIdle, env: os.Environ(), self: []string{self, Word}, login: *login, own: true, terminals: terminals, shielded: *inherited,
 		log: func(format string, a ...any) { fmt.Fprintf(os.Stderr, "agent: "+format+"\n", a...) },
 	})
 	if err != nil {
@@ -166,10 +198,34 @@ func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) er
 			if err := d.serve(rw); err != nil && !errors.Is(err, io.EOF) && d.ctx.Err() == nil {
 				d.cfg.log("standard input and output: %v", err)
 			}
+			if !d.wasGreeted() {
+				d.shutdown() // who started it was gone before it was ready: nobody knows of it
+			}
 		}()
 	}
 	d.wait()
 	return nil
+}
+
+// doors are the listener for further streams, nil for none, and where terminals come from.
+func doors(socket string, inherited bool) (net.Listener, terminals, error) {
+	if inherited {
+		l, err := net.FileListener(os.NewFile(ListenFD, "socket"))
+		if err != nil {
+			return nil, nil, fmt.Errorf("the inherited socket: %w", err)
+		}
+		t, err := newTerminalClient(os.NewFile(TerminalsFD, "terminals"))
+		if err != nil {
+			l.Close()
+			return nil, nil, fmt.Errorf("the inherited source of terminals: %w", err)
+		}
+		return l, t, nil
+	}
+	if socket == "" {
+		return nil, openTerminal, nil
+	}
+	l, err := Listen(socket)
+	return l, openTerminal, err
 }
 
 // listen takes clients until the agent ends.

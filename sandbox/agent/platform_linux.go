@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -21,6 +24,25 @@ func becomeReaper() error {
 	}
 	// Where this is not known, commands are trusted that much more.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	return nil
+}
+
+// closeAllOnExec keeps what this process inherited from its children, see
+// close_range(2). Kernels before 5.11 have no such flag.
+func closeAllOnExec() error {
+	err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
+	if err == nil || !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EINVAL) {
+		return os.NewSyscallError("close_range", err)
+	}
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if fd, err := strconv.Atoi(d.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
 	return nil
 }
 
@@ -95,7 +117,7 @@ func (t *execTable) reapOnce(strangers map[int]time.Time, now time.Time) {
 	}
 }
 
-// checkPeer refuses a client of another user, see SO_PEERCRED in unix(7).
+// checkPeer refuses another user at the other end, see SO_PEERCRED in unix(7).
 func checkPeer(conn net.Conn) error {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
@@ -116,7 +138,7 @@ func checkPeer(conn net.Conn) error {
 		return cerr
 	}
 	if int(cred.Uid) != os.Geteuid() {
-		return fmt.Errorf("refused a client of user %d", cred.Uid)
+		return fmt.Errorf("refused a connection with user %d", cred.Uid)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,12 +14,26 @@ import (
 // becomeReaper does nothing: there are no subreapers here.
 func becomeReaper() error { return nil }
 
+// closeAllOnExec keeps what this process inherited from its children.
+func closeAllOnExec() error {
+	list, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if fd, err := strconv.Atoi(d.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
 func (t *execTable) reapOrphans() {}
 
 // reapKilled does nothing: see reapOrphans.
 func (t *execTable) reapKilled() {}
 
-// checkPeer refuses a client of another user, see LOCAL_PEERCRED in unix(4).
+// checkPeer refuses another user at the other end, see LOCAL_PEERCRED in unix(4).
 func checkPeer(conn net.Conn) error {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {
@@ -39,7 +54,7 @@ func checkPeer(conn net.Conn) error {
 		return cerr
 	}
 	if int(cred.Uid) != os.Geteuid() {
-		return fmt.Errorf("refused a client of user %d", cred.Uid)
+		return fmt.Errorf("refused a connection with user %d", cred.Uid)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ const maxSocketPath = 103
 // errNoSocket says that something else lies where the socket was.
 func errNoSocket(path string) error { return fmt.Errorf("%s is not a socket", path) }
 
-// listen listens on a unix socket that only this user can reach, in a folder that
+// Listen listens on a unix socket that only this user can reach, in a folder that
 // only this user can enter.
-func listen(path string) (net.Listener, error) {
+func Listen(path string) (net.Listener, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -61,6 +61,10 @@ func DialSocket(path string) (net.Conn, error) {
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, fmt.Errorf("%w: nobody listens on its socket", ErrGone)
 		}
+		return nil, err
+	}
+	if err := checkPeer(conn); err != nil {
+		conn.Close()
 		return nil, err
 	}
 	return conn, nil

@@ -14,7 +14,7 @@ import (
 // its own, and ledger is what they share.
 type trees struct {
 	root string
-	temp string        // begins the names of the agent's own unfinished files
+	lent []string      // folders of the root that are no part of the tree
 	env  []string      // for git
 	git  string        // the program, "" if there is none
 	turn chan struct{} // held by the one operation that reads or writes the tree
@@ -27,11 +27,10 @@ type trees struct {
 	populated bool
 }
 
-func newTrees(root, temp, git string, env []string) *trees {
+func newTrees(root, git string, env []string) *trees {
 	t := &trees{
-		root: root, temp: temp, git: git, env: env,
+		root: root, git: git, env: env,
 		turn: make(chan struct{}, 1), cache: tree.NewCache(), format: tree.SHA1,
-		rules: rules{temp: temp},
 	}
 	t.ledger.adopt("", "", nil)
 	return t

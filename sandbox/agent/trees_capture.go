@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
@@ -24,6 +27,7 @@ type captureWish struct {
 	include     []string
 	hasInclude  bool
 	maxFileSize int64
+	maxBytes    int64 // of all contents together
 	format      tree.Format
 }
 
@@ -46,8 +50,19 @@ func (t *trees) capture(ctx context.Context, w captureWish, sink captureSink) (s
 	if err != nil {
 		return sandbox.CaptureResult{}, fileError("capture", t.root, err)
 	}
-	c := captured{trees: t, sink: sink, max: w.maxFileSize, skipped: scan.Skipped, told: map[string]tree.Entry{}}
-	for _, e := range t.differences(scan) {
+	c := captured{trees: t, sink: sink, max: w.maxFileSize, room: w.maxBytes, skipped: scan.Skipped, told: map[string]tree.Entry{}}
+	if c.room <= 0 {
+		c.room = math.MaxInt64
+	}
+	changed := t.differences(scan)
+	if len(changed) > maxChanged {
+		return sandbox.CaptureResult{}, &sandbox.Error{
+			Kind: sandbox.TooLarge, Op: "capture", Path: t.root,
+			Message: fmt.Sprintf("%d files differ from what the host has, and %d can be brought there at once", len(changed), maxChanged),
+			Hint:    "delete those that are not needed, or name their folder in .gitignore",
+		}
+	}
+	for _, e := range c.fitting(changed) {
 		if err := ctx.Err(); err != nil {
 			return sandbox.CaptureResult{}, err
 		}
@@ -136,9 +151,42 @@ func coveredBy(skipped map[string]bool, p string) bool {
 type captured struct {
 	*trees
 	sink    captureSink
-	max     int64
+	max     int64 // of one file
+	room    int64 // left for contents
 	skipped []tree.Skipped
 	told    map[string]tree.Entry
+}
+
+// maxChanged bounds how many differences one capture tells. Either end keeps a list of
+// them in memory.
+const maxChanged = 1 << 20
+
+// fitting leaves the largest files out until the others fit: a few of them must not
+// keep many small ones, which are what people write, from being safe.
+func (c *captured) fitting(changed []tree.Entry) []tree.Entry {
+	total := int64(0)
+	for _, e := range changed {
+		total += e.Size
+	}
+	if total <= c.room {
+		return changed
+	}
+	bySize := slices.Clone(changed)
+	slices.SortStableFunc(bySize, func(a, b tree.Entry) int { return cmp.Compare(b.Size, a.Size) })
+	out := map[string]bool{}
+	for _, e := range bySize {
+		if total <= c.room {
+			break
+		}
+		total -= e.Size
+		out[e.Path] = true
+		c.tooMuch(e)
+	}
+	return slices.DeleteFunc(changed, func(e tree.Entry) bool { return out[e.Path] })
+}
+
+func (c *captured) tooMuch(e tree.Entry) {
+	c.skip(e.Path, tree.TooMuch, fmt.Sprintf("%d bytes", e.Size))
 }
 
 // send tells one difference. What it tells is what it reads, which may be newer than
@@ -161,7 +209,11 @@ func (c *captured) send(e tree.Entry) error {
 		return nil
 	case now.Same(c.ledger.known[e.Path]):
 		return nil // changed back in the meantime
+	case now.Size > c.room:
+		c.tooMuch(now)
+		return nil
 	}
+	c.room -= now.Size
 	c.told[e.Path] = now
 	return c.sink(now, content.Reader())
 }

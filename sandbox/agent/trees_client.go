@@ -48,10 +48,16 @@ func (v *treesClient) renew() string {
 
 // Populate implements [sandbox.Trees].
 func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) error {
-	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token, View: c.trees.renew()}
+	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token, View: c.trees.renew(), Shallow: req.Shallow}
 	err := c.upload(ctx, "tree.populate", "", args, nil, func(s *stream) error {
 		if err := writeEntries(s, req.Entries); err != nil {
 			return refuse(sandbox.InvalidParams, "populate", "", err.Error())
+		}
+		if err := s.send(nothing{}); err != nil {
+			return err
+		}
+		if err := writeLengths(s, req.Lengths); err != nil {
+			return err
 		}
 		if err := s.send(nothing{}); err != nil {
 			return err
@@ -96,7 +102,7 @@ func (c *Client) Capture(ctx context.Context, req sandbox.CaptureRequest, each f
 		return sandbox.CaptureResult{}, err
 	}
 	defer s.Close()
-	return readCapture(s, req.Format, each)
+	return readCapture(s, newCaptureBounds(req), each)
 }
 
 func (c *Client) openCapture(ctx context.Context, op, view string, req sandbox.CaptureRequest) (*stream, error) {
@@ -104,7 +110,7 @@ func (c *Client) openCapture(ctx context.Context, op, view string, req sandbox.C
 		View: view, Base: req.Base, HasEntries: req.Entries != nil,
 		HasIgnore: req.Ignore != nil, Ignores: len(req.Ignore),
 		HasInclude: req.Include != nil, Include: toWire(req.Include),
-		MaxFileSize: req.MaxFileSize, Format: req.Format,
+		MaxFileSize: req.MaxFileSize, MaxBytes: req.MaxBytes, Format: req.Format,
 	}
 	if !args.HasEntries && args.Ignores == 0 {
 		return c.open(ctx, op, "", false, args)
@@ -139,7 +145,7 @@ func sendCapture(s *stream, req sandbox.CaptureRequest) error {
 	return s.end(nil)
 }
 
-func readCapture(s *stream, format tree.Format, each func(sandbox.Captured) error) (sandbox.CaptureResult, error) {
+func readCapture(s *stream, b captureBounds, each func(sandbox.Captured) error) (sandbox.CaptureResult, error) {
 	var out sandbox.CaptureResult
 	for {
 		var rep captureReply
@@ -151,7 +157,11 @@ func readCapture(s *stream, format tree.Format, each func(sandbox.Captured) erro
 		}
 		switch {
 		case rep.Entry != nil:
-			if err := readCaptured(s, rep.Entry.entry(), format, each); err != nil {
+			e := rep.Entry.entry()
+			if err := b.take(e); err != nil {
+				return sandbox.CaptureResult{}, wrongAnswer(s.op, e.Path, err.Error())
+			}
+			if err := readCaptured(s, e, b.format, each); err != nil {
 				return sandbox.CaptureResult{}, err
 			}
 			out.Changed++
@@ -163,6 +173,9 @@ func readCapture(s *stream, format tree.Format, each func(sandbox.Captured) erro
 			return out, s.expectEnd()
 		default:
 			for _, k := range rep.Skipped {
+				if err := b.list(string(k.Path), string(k.Detail), string(k.Reason)); err != nil {
+					return sandbox.CaptureResult{}, wrongAnswer(s.op, "", err.Error())
+				}
 				out.Skipped = append(out.Skipped, tree.Skipped{Path: string(k.Path), Reason: k.Reason, Detail: string(k.Detail)})
 			}
 		}
@@ -232,6 +245,10 @@ func (c *Client) Commits(ctx context.Context, req sandbox.CommitsRequest) (*sand
 	out := &sandbox.Commits{
 		Fingerprint: rep.Fingerprint, Unchanged: rep.Unchanged, HasGit: rep.HasGit,
 		Head: rep.Head, Branch: string(rep.Branch), Problem: string(rep.Problem), Refs: map[string]string{},
+	}
+	if rep.RefMessages > maxRefs/refsPerMessage+1 {
+		s.Close()
+		return nil, wrongAnswer(s.op, "", fmt.Sprintf("more than %d branches and tags", maxRefs))
 	}
 	for range rep.RefMessages {
 		var msg commitsRefs

@@ -33,9 +33,9 @@ type commitsFound struct {
 }
 
 // commits finds what branches, tags, the stash (each of its entries), HEAD and the
-// HEADs of linked worktrees reach and known does not. A commit that only a reflog
-// still names, such as one that was amended, is not among them. It only reads, and
-// may run beside everything else.
+// HEADs of linked worktrees reach and known does not, and commits that only a reflog
+// still names, such as one that was amended: those are among refs by names of their
+// own. It only reads, and may run beside everything else.
 func (t *trees) commits(ctx context.Context, known []string, fingerprint string) (commitsFound, error) {
 	// Taken first, so that what moves meanwhile is seen the next time.
 	out := commitsFound{fingerprint: t.fingerprint(), hasGit: t.git != "", refs: map[string]string{}}
@@ -89,18 +89,62 @@ func (t *trees) readCommits(ctx context.Context, known []string, out *commitsFou
 	if name, err := git("", "symbolic-ref", "--quiet", "HEAD"); err == nil {
 		out.branch = strings.TrimPrefix(name, "refs/heads/")
 	}
-	tips := t.tips(out, git)
 	have, err := git(strings.Join(known, "\n")+"\n", "cat-file", "--batch-check=%(objectname) %(objecttype)")
 	if err != nil {
 		return err
 	}
 	var base []string
 	for line := range strings.Lines(have) {
-		if id, ok := strings.CutSuffix(strings.TrimSuffix(line, "\n"), " commit"); ok {
+		id, kind, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if kind == "commit" || kind == "tag" {
 			base = append(base, id)
 		}
 	}
+	tips := t.tips(out, git)
+	forgotten, err := forgotten(git, tips, base)
+	if err != nil {
+		return err
+	}
+	for _, id := range forgotten {
+		name := refForgotten + id
+		out.refs[name] = id
+		tips = append(tips, tip{id, name})
+	}
 	return t.bundle(ctx, git, tips, base, out)
+}
+
+const (
+	// refForgotten begins the names that commits get here which have none inside.
+	refForgotten = "refs/reflog/"
+	// maxForgotten bounds how many of them are kept, the newest first.
+	maxForgotten = 1000
+)
+
+// forgotten gives the commits that reflogs name and neither tips nor base reach, those
+// aside that others of them reach.
+func forgotten(git func(string, ...string) (string, error), tips []tip, base []string) ([]string, error) {
+	var revs strings.Builder
+	for _, tip := range tips {
+		fmt.Fprintln(&revs, "^"+tip.id)
+	}
+	for _, id := range base {
+		fmt.Fprintln(&revs, "^"+id)
+	}
+	// A log that names what git has pruned is no reason to have none of it.
+	list, err := git(revs.String(), "rev-list", "--reflog", "--ignore-missing", "--parents", fmt.Sprintf("--max-count=%d", maxForgotten), "--stdin")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	reached := map[string]bool{}
+	for line := range strings.Lines(list) {
+		ids := strings.Fields(line)
+		found = append(found, ids[0])
+		for _, parent := range ids[1:] {
+			reached[parent] = true
+		}
+	}
+	return slices.DeleteFunc(found, func(id string) bool { return reached[id] }), nil
 }
 
 // tip is a ref of the bundle.

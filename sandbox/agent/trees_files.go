@@ -1,13 +1,17 @@
 package agent
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"glue-lsp/internal/pack"
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
@@ -16,92 +20,124 @@ import (
 // It is for that alone: everything is new, so that a file is made in its place, and
 // no path of the tree may lead through another, so that no link is followed.
 type filesWriter struct {
-	root    string
-	format  tree.Format
-	sorted  []tree.Entry
-	waiting map[string][]tree.Entry // by hash
-	made    map[string]bool         // folders
+	root   string
+	sorted []tree.Entry // by path
+	names  []pack.Name  // the contents' names, in that order
+	byName []uint32     // places in sorted, in the order of names
+	stats  []indexStat  // of the files that were made; by place in sorted
+	made   []bool
+	// isThere reports whether a folder of the root may be there already.
+	isThere func(dir string) bool
 }
 
-func newFilesWriter(root string, w populateWish) (*filesWriter, error) {
+func newFilesWriter(root string, entries []tree.Entry, isThere func(dir string) bool) (*filesWriter, error) {
 	f := &filesWriter{
-		root: root, format: w.format, sorted: slices.Clone(w.entries),
-		waiting: make(map[string][]tree.Entry, len(w.entries)), made: map[string]bool{"": true},
+		root: root, isThere: isThere, sorted: entries, names: make([]pack.Name, len(entries)), byName: make([]uint32, len(entries)),
+		stats: make([]indexStat, len(entries)), made: make([]bool, len(entries)),
 	}
-	slices.SortFunc(f.sorted, func(a, b tree.Entry) int { return strings.Compare(a.Path, b.Path) })
-	folders := map[string]bool{}
-	for _, e := range f.sorted {
+	byPath := func(a, b tree.Entry) int { return strings.Compare(a.Path, b.Path) }
+	if !slices.IsSortedFunc(f.sorted, byPath) {
+		f.sorted = slices.SortedFunc(slices.Values(entries), byPath)
+	}
+	for i, e := range f.sorted {
 		if err := tree.CheckPath(e.Path); err != nil {
 			return nil, refuse(sandbox.InvalidParams, "populate", e.Path, cause(err))
 		}
-		f.waiting[e.Hash] = append(f.waiting[e.Hash], e)
-		for dir := parent(e.Path); dir != "" && !folders[dir]; dir = parent(dir) {
-			folders[dir] = true
+		var err error
+		if f.names[i], err = pack.ParseName(e.Hash); err != nil {
+			return nil, refuse(sandbox.InvalidParams, "populate", e.Path, err.Error())
 		}
+		f.byName[i] = uint32(i)
 	}
-	for i, e := range f.sorted {
-		if folders[e.Path] || i > 0 && f.sorted[i-1].Path == e.Path {
-			return nil, refuse(sandbox.InvalidParams, "populate", e.Path, "the tree has two things of this name")
-		}
-	}
+	slices.SortFunc(f.byName, func(a, b uint32) int { return bytes.Compare(f.names[a][:], f.names[b][:]) })
 	return f, nil
 }
 
-// blob writes a content to each path that has it.
-func (f *filesWriter) blob(size int64, content io.Reader) error {
-	c, err := tree.SpoolContent(content, tree.Regular, size, f.format)
-	if err != nil {
+// makeFolders makes every folder of the tree.
+func (f *filesWriter) makeFolders() error {
+	made := map[string]bool{"": true}
+	var folder func(dir string) error
+	folder = func(dir string) error {
+		if made[dir] {
+			return nil
+		}
+		if err := folder(parent(dir)); err != nil {
+			return err
+		}
+		made[dir] = true
+		err := os.Mkdir(filepath.Join(f.root, dir), 0o777)
+		if errors.Is(err, fs.ErrExist) && f.isThere(dir) {
+			return nil
+		}
 		return err
 	}
-	defer c.Close()
-	hash := c.Entry().Hash
-	for _, e := range f.waiting[hash] {
-		if err := f.create(e, c.Reader()); err != nil {
-			return fileError("populate", e.Path, err)
+	last := ""
+	for _, e := range f.sorted {
+		dir := parent(e.Path)
+		if dir == last {
+			continue
+		}
+		last = dir
+		if err := folder(dir); err != nil {
+			return fileError("populate", dir, err)
 		}
 	}
-	delete(f.waiting, hash)
+	for i, e := range f.sorted {
+		if made[e.Path] || i > 0 && f.sorted[i-1].Path == e.Path {
+			return refuse(sandbox.InvalidParams, "populate", e.Path, "the tree has two things of this name")
+		}
+	}
 	return nil
 }
 
-func (f *filesWriter) create(e tree.Entry, content io.Reader) error {
-	if err := f.folder(parent(e.Path)); err != nil {
-		return err
+// withContent gives the places of the entries that have a content.
+func (f *filesWriter) withContent(name pack.Name) []uint32 {
+	compare := func(i uint32, name pack.Name) int { return bytes.Compare(f.names[i][:], name[:]) }
+	from, _ := slices.BinarySearchFunc(f.byName, name, compare)
+	to := from
+	for to < len(f.byName) && f.names[f.byName[to]] == name {
+		to++
 	}
+	return f.byName[from:to]
+}
+
+// blob writes a content to each path that has it. Several may be written at once, if
+// their names differ.
+func (f *filesWriter) blob(name pack.Name, content func() io.Reader) error {
+	for _, i := range f.withContent(name) {
+		var err error
+		if f.stats[i], err = f.create(f.sorted[i], content()); err != nil {
+			return fileError("populate", f.sorted[i].Path, err)
+		}
+		f.made[i] = true
+	}
+	return nil
+}
+
+func (f *filesWriter) create(e tree.Entry, content io.Reader) (indexStat, error) {
 	name := filepath.Join(f.root, e.Path)
 	switch e.Mode {
 	case tree.Symlink:
 		target, err := io.ReadAll(content)
 		if err != nil {
-			return err
+			return indexStat{}, err
 		}
-		return os.Symlink(string(target), name)
+		if err := os.Symlink(string(target), name); err != nil {
+			return indexStat{}, err
+		}
+		return linkStat(name)
 	case tree.Regular:
 		return createFile(name, 0o666, content)
 	case tree.Executable:
 		return createFile(name, 0o777, content)
 	}
-	return fmt.Errorf("%o is not a mode of a file", e.Mode)
-}
-
-func (f *filesWriter) folder(dir string) error {
-	if f.made[dir] {
-		return nil
-	}
-	if err := f.folder(parent(dir)); err != nil {
-		return err
-	}
-	if err := os.Mkdir(filepath.Join(f.root, dir), 0o777); err != nil {
-		return err
-	}
-	f.made[dir] = true
-	return nil
+	return indexStat{}, fmt.Errorf("%o is not a mode of a file", e.Mode)
 }
 
 // complete reports a file whose content never came.
 func (f *filesWriter) complete() error {
-	for _, entries := range f.waiting {
-		return badBundle(fmt.Errorf("the content of %q is not in it", entries[0].Path))
+	if i := slices.Index(f.made, false); i >= 0 {
+		return badBundle(fmt.Errorf("the content of %q is not in it", f.sorted[i].Path))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 // fingerprint changes when a ref of the workspace's repository may have moved, and
 // costs no process: it looks at HEAD, at every loose ref, at the files that hold the
-// packed ones, at the stash's log and at linked worktrees' HEADs (the files named in
+// packed ones, at the logs of HEAD and the stash and at linked worktrees' HEADs (the files named in
 // gitrepository-layout(5); a reftable is the files of its folder).
 func (t *trees) fingerprint() string {
 	h := sha256.New()
@@ -33,6 +33,7 @@ func (t *trees) fingerprint() string {
 	markContent(h, filepath.Join(dir, "HEAD"))
 	markContent(h, filepath.Join(common, "config"))
 	markStat(h, filepath.Join(common, "packed-refs"))
+	markStat(h, filepath.Join(dir, "logs", "HEAD")) // a commit that was undone again moved nothing else
 	markStat(h, filepath.Join(common, "logs", "refs", "stash"))
 	markTree(h, filepath.Join(common, "refs"), markContent)
 	markTree(h, filepath.Join(common, "reftable"), markStat)

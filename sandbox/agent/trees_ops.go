@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 
 	"glue-lsp/internal/tree"
+	"glue-lsp/sandbox"
 )
 
 // addTreeOps adds the tree operations.
@@ -18,7 +20,8 @@ func (d *daemon) addTreeOps(o ops) {
 		git = ""
 	}
 	// Not the login environment: git needs nothing of it, and it can take long.
-	t := newTrees(d.cfg.root, d.tempPrefix(), git, plainEnv(d.cfg.env))
+	t := newTrees(d.cfg.root, git, plainEnv(d.cfg.env))
+	t.lent = d.cfg.lent
 	o["tree.populate"] = streaming(t.servePopulate)
 	o["tree.capture"] = streaming(t.serveCapture)
 	o["tree.write"] = streaming(t.serveWrite)
@@ -33,7 +36,14 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 	if err := s.recv(&nothing{}); err != nil {
 		return err
 	}
-	w := populateWish{view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, entries: entries}
+	lengths, err := readLengths(s)
+	if err != nil {
+		return err
+	}
+	if err := s.recv(&nothing{}); err != nil {
+		return err
+	}
+	w := populateWish{lengths: lengths, view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, shallow: a.Shallow, entries: entries}
 	if err := t.populate(ctx, w, s); err != nil {
 		return err
 	}
@@ -43,7 +53,7 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
 	w := captureWish{
 		view: a.View, base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
-		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, format: a.Format,
+		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, maxBytes: a.MaxBytes, format: a.Format,
 	}
 	for range a.Ignores {
 		var f ignoreFile
@@ -121,6 +131,10 @@ func (t *trees) serveCommits(ctx context.Context, a commitsArgs, s *stream) erro
 		defer found.bundle.Close()
 	}
 	names := slices.Sorted(maps.Keys(found.refs))
+	if len(names) > maxRefs {
+		// The bundle is bounded alike.
+		return refuse(sandbox.TooLarge, "commits", "", fmt.Sprintf("there are %d branches and tags inside, and at most %d can be taken over", len(names), maxRefs))
+	}
 	s.gather()
 	rep := commitsReply{
 		Fingerprint: found.fingerprint, Unchanged: found.unchanged, HasGit: found.hasGit,

@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"glue-lsp/internal/pack"
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
@@ -18,7 +21,9 @@ import (
 type populateWish struct {
 	view, commit, branch, token string
 	format                      tree.Format
+	shallow                     []string // see gitrepository-layout(5)
 	entries                     []tree.Entry
+	lengths                     []int64 // of the objects in the pack, nil if not known
 }
 
 // populate fills the root from a bundle. What an image holds there is moved aside, and
@@ -51,13 +56,13 @@ func (t *trees) populate(ctx context.Context, w populateWish, bundle io.Reader) 
 	return nil
 }
 
-// emptyRoot makes sure that the root is an empty folder.
+// emptyRoot makes sure that the root is an empty folder, but for what is lent.
 func (t *trees) emptyRoot() error {
 	const op = "populate"
 	if err := os.MkdirAll(t.root, newDirMode); err != nil {
 		return fileError(op, t.root, err)
 	}
-	list, err := os.ReadDir(t.root)
+	list, err := t.strangers("")
 	if err != nil {
 		return fileError(op, t.root, err)
 	}
@@ -65,11 +70,11 @@ func (t *trees) emptyRoot() error {
 		return nil
 	}
 	aside, err := os.MkdirTemp(filepath.Dir(t.root), filepath.Base(t.root)+".image-")
-	for _, d := range list {
+	for i, name := range list {
 		if err != nil {
 			break
 		}
-		err = os.Rename(filepath.Join(t.root, d.Name()), filepath.Join(aside, d.Name()))
+		err = os.Rename(filepath.Join(t.root, name), filepath.Join(aside, fmt.Sprintf("%d-%s", i, filepath.Base(name))))
 	}
 	if err != nil {
 		return &sandbox.Error{
@@ -82,19 +87,48 @@ func (t *trees) emptyRoot() error {
 }
 
 func (t *trees) clearRoot() {
-	list, err := os.ReadDir(t.root)
+	list, err := t.strangers("")
 	if err != nil {
 		return
 	}
-	for _, d := range list {
-		_ = os.RemoveAll(filepath.Join(t.root, d.Name()))
+	for _, name := range list {
+		_ = os.RemoveAll(filepath.Join(t.root, name))
 	}
 }
 
-// fill unpacks the bundle. The files are written by the agent while git, if there is
-// one, takes in the same bytes; where the pack has deltas, git writes the files.
+// strangers lists what is in a folder of the root and neither lent nor on the way to
+// something lent.
+func (t *trees) strangers(dir string) ([]string, error) {
+	list, err := os.ReadDir(filepath.Join(t.root, dir))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, d := range list {
+		name := filepath.Join(dir, d.Name())
+		switch {
+		case slices.Contains(t.lent, name):
+		case d.IsDir() && t.leadsToLent(name):
+			below, err := t.strangers(name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, below...)
+		default:
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+func (t *trees) leadsToLent(dir string) bool {
+	return slices.ContainsFunc(t.lent, func(lent string) bool { return strings.HasPrefix(lent, dir+"/") })
+}
+
+// fill unpacks the bundle: the agent writes the files and, where there is git, keeps the
+// pack with an index of its own. Only a pack with deltas is left to git.
 func (t *trees) fill(ctx context.Context, w populateWish, bundle io.Reader) error {
-	in := bufio.NewReaderSize(bundle, 256<<10)
+	in := bufio.NewReaderSize(bundle, 64<<10)
 	header, err := readBundleHeader(in)
 	switch {
 	case err != nil:
@@ -104,45 +138,80 @@ func (t *trees) fill(ctx context.Context, w populateWish, bundle io.Reader) erro
 	case len(header.prerequisites) > 0:
 		return badBundle(errors.New("it needs commits that an empty workspace does not have"))
 	}
+	files, err := newFilesWriter(t.root, w.entries, t.leadsToLent)
+	if err != nil {
+		return err
+	}
+	var sink io.Writer
 	var repo *newRepo
-	pack := in
 	if t.git != "" {
 		if repo, err = t.startRepo(ctx, w); err != nil {
 			return err
 		}
-		defer repo.abandon()
-		pack = bufio.NewReaderSize(io.TeeReader(in, repo.pack), 256<<10)
+		defer repo.close()
+		sink = repo.pack
 	}
-	files, err := newFilesWriter(t.root, w)
+	if err := files.makeFolders(); err != nil {
+		return err
+	}
+	s, err := pack.NewStream(in, w.format, sink)
+	if err != nil {
+		return badBundle(err)
+	}
+	found, err := files.unpack(ctx, s, w)
+	if errors.Is(err, pack.ErrDelta) {
+		return t.fillByGit(ctx, repo, header, w, s)
+	}
 	if err != nil {
 		return err
 	}
-	err = readPack(pack, files.blob)
-	deltas := errors.Is(err, errDelta)
-	switch {
-	case deltas && repo == nil:
-		return &sandbox.Error{
-			Kind: sandbox.Unsupported, Op: "populate", Path: t.root, Err: err,
-			Message: "the bundle holds deltas, which only git can unpack, and there is no git in the sandbox",
-			Hint:    "use an image with git, or send no history",
-		}
-	case err != nil && !deltas:
-		return repo.explain(err)
+	sum, err := s.Finish()
+	if err != nil {
+		return badBundle(err)
 	}
-	// The checksum at the pack's end, and after deltas all the rest, is for git.
-	if _, err := io.Copy(io.Discard, pack); err != nil {
-		return repo.explain(err)
+	// A host that has sent more than the pack learns of it by the stream's end.
+	if err := s.Drain(); err != nil {
+		return err
 	}
 	if repo == nil {
 		return files.complete()
 	}
-	if err := repo.finish(ctx, header, w); err != nil {
+	if err := repo.keep(found, w.commit, sum); err != nil {
 		return err
 	}
-	if deltas || files.complete() != nil {
-		return t.gitRun(ctx, nil, nil, "reset", "--hard", "--quiet", w.commit)
+	if err := repo.point(ctx, header, w); err != nil {
+		return err
 	}
-	return writeIndex(filepath.Join(t.root, ".git", "index"), t.root, w.format, files.sorted)
+	if files.complete() != nil {
+		return t.checkout(ctx, w)
+	}
+	return writeIndex(filepath.Join(t.root, ".git", "index"), w.format, files.sorted, files.names, files.stats)
+}
+
+// fillByGit unpacks a pack of which some objects are deltas.
+func (t *trees) fillByGit(ctx context.Context, repo *newRepo, header bundleHeader, w populateWish, s *pack.Stream) error {
+	if repo == nil {
+		return &sandbox.Error{
+			Kind: sandbox.Unsupported, Op: "populate", Path: t.root, Err: pack.ErrDelta,
+			Message: "the bundle holds deltas, which only git can unpack, and there is no git in the sandbox",
+			Hint:    "use an image with git, or send no history",
+		}
+	}
+	if err := s.Drain(); err != nil {
+		return err
+	}
+	if err := repo.giveToGit(ctx, w.commit); err != nil {
+		return err
+	}
+	if err := repo.point(ctx, header, w); err != nil {
+		return err
+	}
+	return t.checkout(ctx, w)
+}
+
+// checkout makes git write the files.
+func (t *trees) checkout(ctx context.Context, w populateWish) error {
+	return t.gitRun(ctx, nil, nil, "reset", "--hard", "--quiet", w.commit)
 }
 
 func badBundle(err error) error {

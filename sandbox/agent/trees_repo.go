@@ -2,16 +2,17 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"glue-lsp/internal/pack"
 	"glue-lsp/internal/tree"
-	"glue-lsp/sandbox"
 )
 
 // identity lets commits inside work where nobody set a name up. It belongs to the
@@ -22,14 +23,11 @@ const identity = "[user]\n\tname = glue sandbox\n\temail = sandbox@glue.invalid\
 type newRepo struct {
 	t      *trees
 	dir    string
-	pack   io.Writer // where the pack's bytes go
-	pipe   io.WriteCloser
-	index  *exec.Cmd
-	stderr tail
-	ended  bool
+	format tree.Format
+	pack   *os.File // the pack's bytes, under a name that git takes for unfinished
 }
 
-// startRepo makes an empty repository and a git that waits for a pack.
+// startRepo makes an empty repository, and a file for its pack.
 func (t *trees) startRepo(ctx context.Context, w populateWish) (*newRepo, error) {
 	args := []string{"init", "--quiet", "--template="}
 	if w.format != tree.SHA1 {
@@ -38,18 +36,17 @@ func (t *trees) startRepo(ctx context.Context, w populateWish) (*newRepo, error)
 	if err := t.gitRun(ctx, nil, nil, args...); err != nil {
 		return nil, err
 	}
-	r := &newRepo{t: t, dir: filepath.Join(t.root, ".git")}
+	r := &newRepo{t: t, dir: filepath.Join(t.root, ".git"), format: w.format}
 	if err := r.configure(); err != nil {
 		return nil, err
 	}
-	r.index = t.gitCommand(ctx, "index-pack", "--stdin")
-	r.index.Stderr = &r.stderr
-	var err error
-	if r.pipe, err = r.index.StdinPipe(); err != nil {
+	packs := filepath.Join(r.dir, "objects", "pack")
+	if err := os.MkdirAll(packs, newDirMode); err != nil {
 		return nil, err
 	}
-	r.pack = r.pipe
-	return r, r.index.Start()
+	var err error
+	r.pack, err = os.CreateTemp(packs, "tmp_pack_")
+	return r, err
 }
 
 func (r *newRepo) configure() error {
@@ -67,18 +64,62 @@ func (r *newRepo) configure() error {
 	return errors.Join(err, config.Close())
 }
 
-// finish waits until the pack is in, and points the refs.
-func (r *newRepo) finish(ctx context.Context, h bundleHeader, w populateWish) error {
-	r.ended = true
-	err := r.pipe.Close()
-	if werr := r.index.Wait(); werr != nil {
-		err = &gitError{command: "index-pack", stderr: r.stderr.text(), err: werr}
+// keep makes the pack part of the repository by an index of our own: each object was
+// decoded and hashed on its way, which is all that git would do once more. commit has
+// to be one of them.
+func (r *newRepo) keep(found map[pack.Kind][]pack.Object, commit string, sum []byte) error {
+	name, err := pack.ParseName(commit)
+	if err != nil || !slices.ContainsFunc(found[pack.Commit], func(o pack.Object) bool { return o.Name == name }) {
+		return missingCommit(commit)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	var objects []pack.Object
+	for _, list := range found {
+		objects = append(objects, list...)
 	}
-	if err != nil {
+	index := pack.AppendIndex(nil, r.format, objects, sum)
+	if twice, ok := pack.Duplicate(objects); ok {
+		return badBundle(fmt.Errorf("it holds the object %s twice", twice.Hex(r.format)))
+	}
+	base := filepath.Join(filepath.Dir(r.pack.Name()), "pack-"+hex.EncodeToString(sum))
+	err = errors.Join(r.pack.Chmod(packMode), r.pack.Close())
+	if err == nil {
+		err = os.Rename(r.pack.Name(), base+".pack")
+	}
+	if err == nil {
+		err = os.WriteFile(base+".idx", index, packMode) // last: with it git sees the pack
+	}
+	r.pack = nil
+	return err
+}
+
+// packMode is that of a pack's files, which never change.
+const packMode = 0o444
+
+// giveToGit makes git take in the pack, for one that has deltas.
+func (r *newRepo) giveToGit(ctx context.Context, commit string) error {
+	if _, err := r.pack.Seek(0, io.SeekStart); err != nil {
 		return err
+	}
+	if err := r.t.gitRun(ctx, r.pack, nil, "index-pack", "--stdin"); err != nil {
+		return err
+	}
+	// Resolving the commit says plainly what is wrong if it is not there.
+	if err := r.t.gitRun(ctx, nil, nil, "rev-parse", "--quiet", "--verify", commit+"^{commit}"); err != nil {
+		return missingCommit(commit)
+	}
+	return nil
+}
+
+func missingCommit(commit string) error {
+	return badBundle(fmt.Errorf("the commit %s is not in it", commit))
+}
+
+// point makes the refs.
+func (r *newRepo) point(ctx context.Context, h bundleHeader, w populateWish) error {
+	if len(w.shallow) > 0 {
+		if err := os.WriteFile(filepath.Join(r.dir, "shallow"), []byte(strings.Join(w.shallow, "\n")+"\n"), newFileMode); err != nil {
+			return err
+		}
 	}
 	var refs strings.Builder
 	head := w.commit + "\n"
@@ -91,10 +132,6 @@ func (r *newRepo) finish(ctx context.Context, h bundleHeader, w populateWish) er
 			fmt.Fprintf(&refs, "create %s %s\n", ref.name, ref.id)
 		}
 	}
-	// Resolving the commit first says plainly what is wrong if it is not there.
-	if err := r.t.gitRun(ctx, nil, nil, "rev-parse", "--quiet", "--verify", w.commit+"^{commit}"); err != nil {
-		return badBundle(fmt.Errorf("the commit %s is not in it", w.commit))
-	}
 	if refs.Len() > 0 {
 		if err := r.t.gitRun(ctx, strings.NewReader(refs.String()), nil, "update-ref", "--stdin"); err != nil {
 			return err
@@ -103,27 +140,12 @@ func (r *newRepo) finish(ctx context.Context, h bundleHeader, w populateWish) er
 	return os.WriteFile(filepath.Join(r.dir, "HEAD"), []byte(head), newFileMode)
 }
 
-// explain gives the reason for which the pack could not be taken in: git's, if it was
-// git that ended first.
-func (r *newRepo) explain(err error) error {
-	var e *sandbox.Error
-	if r == nil || r.ended || errors.As(err, &e) {
-		return err
-	}
-	r.abandon()
-	if text := r.stderr.text(); text != "" {
-		return &gitError{command: "index-pack", stderr: text, err: err}
-	}
-	return err
-}
-
-// abandon ends a git that is still waiting.
-func (r *newRepo) abandon() {
-	if r.ended {
+// close removes the pack's file if it did not become part of the repository.
+func (r *newRepo) close() {
+	if r.pack == nil {
 		return
 	}
-	r.ended = true
-	r.pipe.Close()
-	_ = r.index.Process.Kill()
-	_ = r.index.Wait()
+	_ = r.pack.Close()
+	_ = os.Remove(r.pack.Name())
+	r.pack = nil
 }

@@ -10,7 +10,6 @@ import (
 // rules decide which untracked files stay out of a capture. They are the host's: a
 // .gitignore that a command wrote inside has no say.
 type rules struct {
-	temp    string
 	ignore  *tree.Matcher
 	include *tree.Matcher
 	below   [][]string // components of the include patterns that hold a folder
@@ -36,7 +35,7 @@ func (r *rules) setInclude(patterns []string) {
 
 // ignored is what [tree.ScanOptions] asks, from several goroutines.
 func (r *rules) ignored(p string, isDir bool) bool {
-	if strings.HasPrefix(path.Base(p), r.temp) {
+	if isTemp(path.Base(p)) {
 		return true
 	}
 	if r.ignore == nil || !r.ignore.Ignored(p, isDir) {

@@ -12,13 +12,16 @@ import (
 
 // The tree operations as they travel.
 
-// After it come the entries as raw bytes, an empty message, and the bundle as raw bytes.
+// After it come, as raw bytes and with an empty message between them, the entries, the
+// lengths of the objects in the bundle's pack, and the bundle.
 type populateArgs struct {
 	Commit string      `json:"commit"`
 	Branch wireString  `json:"branch,omitempty"`
 	Format tree.Format `json:"format,omitempty"`
 	Token  string      `json:"token,omitempty"`
 	View   string      `json:"view"`
+	// Shallow are commits whose parents the bundle leaves out.
+	Shallow []string `json:"shallow,omitempty"`
 }
 
 // With body, it is followed by Ignores messages with an ignoreFile each, and the
@@ -32,6 +35,7 @@ type captureArgs struct {
 	HasInclude  bool         `json:"hasInclude,omitempty"`
 	Include     []wireString `json:"include,omitempty"`
 	MaxFileSize int64        `json:"maxFileSize,omitempty"`
+	MaxBytes    int64        `json:"maxBytes,omitempty"`
 	Format      tree.Format  `json:"format,omitempty"`
 }
 
@@ -121,6 +125,7 @@ const (
 	resultsPerMessage = 500
 	refsPerMessage    = 1000
 	maxKnown          = 50_000
+	maxRefs           = 100_000
 )
 
 func toWireEntry(e tree.Entry) wireEntry {
@@ -136,7 +141,11 @@ func (w wireEntry) entry() tree.Entry {
 // mode, the size (all numbers as in encoding/binary's Uvarint), the length of the
 // hash and its bytes.
 
-const maxEntries = 8 << 20
+const (
+	maxEntries = 8 << 20
+	// A few bytes can stand for a long path that is like the one before.
+	maxEntriesText = 512 << 20
+)
 
 func writeEntries(w io.Writer, entries []tree.Entry) error {
 	buf := make([]byte, 0, 64<<10)
@@ -169,7 +178,7 @@ func writeEntries(w io.Writer, entries []tree.Entry) error {
 func readEntries(r io.Reader) ([]tree.Entry, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var out []tree.Entry
-	last := ""
+	last, text := "", 0
 	for {
 		if _, err := in.Peek(1); errors.Is(err, io.EOF) {
 			return out, nil
@@ -180,6 +189,9 @@ func readEntries(r io.Reader) ([]tree.Entry, error) {
 		}
 		if len(out) == maxEntries {
 			return nil, protocolError("more than %d entries", maxEntries)
+		}
+		if text += len(e.Path); text > maxEntriesText {
+			return nil, protocolError("entries with more than %d bytes of names", maxEntriesText)
 		}
 		out = append(out, e)
 		last = e.Path
@@ -226,6 +238,36 @@ func readEntry(in *bufio.Reader, last string) (tree.Entry, error) {
 		return tree.Entry{}, err
 	}
 	return tree.Entry{Path: string(path), Mode: tree.Mode(mode), Hash: hex.EncodeToString(id), Size: int64(size)}, nil
+}
+
+// maxLengths bounds the list of lengths; a pack counts its objects in 32 bits.
+const maxLengths = 64 << 20
+
+// writeLengths sends lengths as numbers like those of an entry.
+func writeLengths(w io.Writer, lengths []int64) error {
+	buf := make([]byte, 0, 4*len(lengths))
+	for _, n := range lengths {
+		buf = binary.AppendUvarint(buf, uint64(n))
+	}
+	_, err := w.Write(buf)
+	return err
+}
+
+func readLengths(r io.Reader) ([]int64, error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	var out []int64
+	for {
+		n, err := binary.ReadUvarint(in)
+		switch {
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, cut(err)
+		case n > 1<<62 || len(out) == maxLengths:
+			return nil, protocolError("a list of lengths that no pack has")
+		}
+		out = append(out, int64(n))
+	}
 }
 
 func sharedPrefix(a, b string) int {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/klauspost/compress/zlib"
 	"pgregory.net/rapid"
 
 	"glue-lsp/internal/tree"
@@ -50,6 +49,25 @@ func TestAListOfEntriesThatIsCutIsAnError(t *testing.T) {
 		if got, err := readEntries(bytes.NewReader(b.Bytes()[:n])); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("after %d bytes: %v, %v", n, got, err)
 		}
+	}
+}
+
+func TestX7_FewBytesThatStandForGigabytesOfNamesAreRefused(t *testing.T) {
+	first := tree.Entry{Path: strings.Repeat("n", maxEntryPath), Mode: tree.Regular}
+	var b bytes.Buffer
+	if err := writeEntries(&b, []tree.Entry{first}); err != nil {
+		t.Fatal(err)
+	}
+	// The same name again: all of it is shared, nothing follows, a mode, no size, no hash.
+	again := binary.AppendUvarint(nil, maxEntryPath)
+	again = binary.AppendUvarint(append(again, 0), uint64(tree.Regular))
+	again = append(again, 0, 0)
+	b.Write(bytes.Repeat(again, 2*maxEntriesText/maxEntryPath))
+	if b.Len() > 1<<20 {
+		t.Fatalf("it takes %d bytes", b.Len())
+	}
+	if got, err := readEntries(&b); err == nil || !strings.Contains(err.Error(), "bytes of names") {
+		t.Errorf("%d entries, %v", len(got), err)
 	}
 }
 
@@ -115,100 +133,6 @@ func TestABundlesHeaderIsRead(t *testing.T) {
 			t.Errorf("%s: left %q", x.what, rest)
 		}
 	}
-}
-
-// packObjectBytes is one object as a pack holds it.
-func packObjectBytes(t testing.TB, kind byte, size int, content string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	first, rest := kind<<4|byte(size&15), size>>4
-	for rest > 0 {
-		b.WriteByte(first | 0x80)
-		first, rest = byte(rest&0x7f), rest>>7
-	}
-	b.WriteByte(first)
-	z := zlib.NewWriter(&b)
-	if _, err := z.Write([]byte(content)); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func packBytes(objects ...[]byte) []byte {
-	b := append([]byte("PACK"), 0, 0, 0, 2)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(objects)))
-	for _, o := range objects {
-		b = append(b, o...)
-	}
-	return b
-}
-
-func readBlobs(pack []byte) (blobs []string, rest string, err error) {
-	in := bufio.NewReader(bytes.NewReader(pack))
-	err = readPack(in, func(size int64, content io.Reader) error {
-		b, err := io.ReadAll(content)
-		if err == nil && int64(len(b)) != size {
-			return errors.New("the size is wrong")
-		}
-		blobs = append(blobs, string(b))
-		return err
-	})
-	left, _ := io.ReadAll(in)
-	return blobs, string(left), err
-}
-
-func TestAPacksBlobsAreReadAndNothingAfterIt(t *testing.T) {
-	long := strings.Repeat("long ", 10_000)
-	pack := packBytes(packObjectBytes(t, 1, 6, "commit"), packObjectBytes(t, packBlob, 0, ""), packObjectBytes(t, 2, 4, "tree"),
-		packObjectBytes(t, packBlob, len(long), long), packObjectBytes(t, packBlob, 3, "one"))
-	blobs, rest, err := readBlobs(append(pack, "checksum"...))
-	if diff := cmp.Diff([]string{"", long, "one"}, blobs); diff != "" || rest != "checksum" || err != nil {
-		t.Errorf("left %q: %v %s", rest, err, diff)
-	}
-}
-
-func TestAPackThatIsWrongIsAnError(t *testing.T) {
-	blob := packObjectBytes(t, packBlob, 3, "one")
-	for what, pack := range map[string][]byte{
-		"shorter than it says": packBytes(packObjectBytes(t, packBlob, 4, "one")),
-		"longer than it says":  packBytes(packObjectBytes(t, packBlob, 2, "one")),
-		"longer than nothing":  packBytes(packObjectBytes(t, packBlob, 0, "one")),
-		"cut":                  packBytes(blob, blob)[:len(packBytes(blob))+4],
-		"not compressed":       packBytes([]byte{packBlob<<4 | 3, 'o', 'n', 'e'}),
-		"a wrong checksum":     packBytes(append(blob[:len(blob)-1:len(blob)-1], blob[len(blob)-1]^1)),
-		"of type 0":            packBytes([]byte{3}),
-		"of type 5":            packBytes([]byte{5<<4 | 3}),
-		"a size without end":   packBytes(bytes.Repeat([]byte{0xb0}, 30)),
-		"no pack":              []byte("KCAP00000000"),
-		"version 9":            append([]byte("PACK"), 0, 0, 0, 9, 0, 0, 0, 0),
-		"nothing":              nil,
-	} {
-		if blobs, _, err := readBlobs(pack); err == nil {
-			t.Errorf("%s: no error, and %q", what, blobs)
-		}
-	}
-	for _, kind := range []byte{packOfsDelta, packRefDelta} {
-		if _, _, err := readBlobs(packBytes(blob, packObjectBytes(t, kind, 3, "one"))); !errors.Is(err, errDelta) {
-			t.Errorf("a delta: %v", err)
-		}
-	}
-}
-
-func FuzzPack(f *testing.F) {
-	f.Add(packBytes(packObjectBytes(f, packBlob, 3, "one"), packObjectBytes(f, 2, 4, "tree")))
-	f.Add(packBytes(packObjectBytes(f, packBlob, 99, "one")))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		_ = readPack(bufio.NewReader(bytes.NewReader(in)), func(size int64, content io.Reader) error {
-			n, err := io.Copy(io.Discard, io.LimitReader(content, 1<<20))
-			if n > size {
-				t.Fatalf("%d bytes of %d", n, size)
-			}
-			return err
-		})
-	})
 }
 
 func FuzzBundleHeader(f *testing.F) {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
 
@@ -39,7 +38,6 @@ const (
 type watch struct {
 	notify    *fsnotify.Watcher
 	name      string
-	temp      string // begins the names of the agent's own unfinished files
 	only      string // when a file is watched: its real path, whose folder notify watches
 	recursive bool
 	dirs      map[string]bool // watched directories; only the reading goroutine uses it
@@ -68,7 +66,7 @@ func (f *files) openWatch(p string, recursive bool) (*watch, error) {
 		return nil, watchError(op, name, err)
 	}
 	w := &watch{
-		notify: notify, name: name, recursive: recursive, temp: f.temp,
+		notify: notify, name: name, recursive: recursive,
 		dirs: map[string]bool{}, pending: map[string]string{}, wake: make(chan struct{}, 1),
 	}
 	if info.IsDir() {
@@ -157,7 +155,7 @@ func (w *watch) read(ctx context.Context) {
 }
 
 func (w *watch) event(name string, op fsnotify.Op) {
-	if base := path.Base(name); w.temp != "" && strings.HasPrefix(base, w.temp) || tree.IsTemporary(base) {
+	if isTemp(path.Base(name)) {
 		return // a write of ours that is under way; its end is an event of the file's own
 	}
 	if w.only != "" {

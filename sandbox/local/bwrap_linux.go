@@ -98,6 +98,16 @@ func (p *plan) bubblewrap(c choice) error {
 	p.root = workspaceRoot
 	home := insideHome(p.environ)
 	v := machineView(p.environ, realHome(p.environ), p.hidden())
+	leads := p.leadsToHostRoot(home)
+	if leads {
+		v.withoutBelow(p.spec.HostRoot)
+	}
+	if real := realHome(p.environ); real != home {
+		// Tools that look in HOME find what is shown in the real one's place.
+		if err := linkToolchains(real, p.dirs.home); err != nil {
+			return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
+		}
+	}
 	args := append([]string{c.bwrap.path}, namespaces(c.bwrap)...)
 	if p.spec.Network == "none" {
 		args = append(args, "--unshare-net")
@@ -132,19 +142,25 @@ func (p *plan) bubblewrap(c choice) error {
 	for _, file := range v.maskFile {
 		args = append(args, "--ro-bind", os.DevNull, file)
 	}
-	mods := goModules(p.environ)
-	if mods != "" {
-		args = append(args, "--ro-bind", mods, insideMods)
+	if leads {
+		args = append(args, p.hostRootArgs(&v)...)
+	}
+	mods := ""
+	if dir := goModules(p.environ); dir != "" {
+		mods = insideMods
+		args = append(args, "--ro-bind", dir, mods)
 	}
 	args = append(
 		args,
 		"--ro-bind", p.agentPath, insideAgent, "--bind", p.dirs.run, insideRun,
 		"--bind", p.dirs.tree, workspaceRoot,
 		"--remount-ro", "/", "--chdir", workspaceRoot,
-		"--info-fd", "3", "--", insideAgent,
+		// The agent is the init: bubblewrap's own, which holds the agent's stream too, could
+		// be traced by commands, and killed.
+		"--as-pid-1", "--info-fd", "3", "--", insideAgent,
 	)
 	p.argv = slices.Concat(args, p.agentArgs(filepath.Join(insideRun, socketName)).List())
-	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, p.cacheVariables(home), goVariables(p.environ, mods != ""))...)
+	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, p.cacheVariables(home), goVariables(p.environ, mods))...)
 	p.hasInit = true
 	return nil
 }
@@ -161,15 +177,6 @@ func (p *plan) hidden() []string {
 		}
 	}
 	return out
-}
-
-// realHome is the user's HOME, if it is one to take tools from.
-func realHome(environ []string) string {
-	home := filepath.Clean(envOf(environ, "HOME"))
-	if !filepath.IsAbs(home) || home == "/" {
-		return ""
-	}
-	return home
 }
 
 // otherHome is where HOME is when its own place is taken.

@@ -2,12 +2,11 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"glue-lsp/sandbox"
@@ -18,24 +17,15 @@ const (
 	doctorTimeout = 20 * time.Second
 	toolTimeout   = 10 * time.Second
 	maxVersion    = 200
+	maxAnswer     = 4 << 10
 )
-
-// comparedTools are asked for their version inside and outside.
-var comparedTools = []struct{ name, version string }{
-	{"git", "--version"},
-	{"python3", "--version"},
-	{"node", "--version"},
-	{"go", "version"},
-	{"cargo", "--version"},
-	{"java", "-version"},
-}
 
 // Checks looks at the isolation and at what commands will find in a sandbox, by
 // opening one.
-func (r *Runtime) Checks(ctx context.Context) []sandbox.Check {
+func (r *Runtime) Checks(ctx context.Context, spec sandbox.Spec) []sandbox.Check {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
-	checks := []sandbox.Check{r.checkBubblewrap(ctx)}
+	checks := []sandbox.Check{r.checkBubblewrap(ctx), r.checkLandlock(ctx)}
 	choice, err := r.choose(ctx)
 	if err != nil {
 		return append(checks, failed("local isolation", err))
@@ -49,7 +39,7 @@ func (r *Runtime) Checks(ctx context.Context) []sandbox.Check {
 	for _, gap := range choice.gaps {
 		checks = append(checks, sandbox.Check{Name: "local isolation gap", Status: "ok", Detail: gap})
 	}
-	return append(checks, r.checkInside(ctx)...)
+	return append(checks, r.checkInside(ctx, spec)...)
 }
 
 func (r *Runtime) checkBubblewrap(ctx context.Context) sandbox.Check {
@@ -64,20 +54,35 @@ func (r *Runtime) checkBubblewrap(ctx context.Context) sandbox.Check {
 	return sandbox.Check{Name: "bubblewrap", Status: "ok", Detail: detail}
 }
 
+func (r *Runtime) checkLandlock(ctx context.Context) sandbox.Check {
+	abi, err := r.landlocked(ctx)
+	if err != nil {
+		return sandbox.Check{Name: "landlock", Status: "warn", Detail: err.Message, Hint: err.Hint}
+	}
+	c := sandbox.Check{Name: "landlock", Status: "ok", Detail: fmt.Sprintf("version %d of its interface", abi)}
+	if abi < abiScopes {
+		c.Hint = "from Linux 6.12 on it also keeps commands from signalling your other processes"
+	}
+	return c
+}
+
 func failed(name string, err error) sandbox.Check {
 	e := unavailable("", err)
 	return sandbox.Check{Name: name, Status: "fail", Detail: strings.TrimPrefix(e.Message, ": "), Hint: e.Hint}
 }
 
 // checkInside opens a sandbox and looks around.
-func (r *Runtime) checkInside(ctx context.Context) []sandbox.Check {
+func (r *Runtime) checkInside(ctx context.Context, spec sandbox.Spec) []sandbox.Check {
 	dir, err := os.MkdirTemp("", "glue-doctor-")
 	if err != nil {
 		return []sandbox.Check{failed("local sandbox", err)}
 	}
 	defer os.RemoveAll(dir)
 	began := time.Now()
-	box, err := r.Open(ctx, sandbox.Spec{Session: "doctor", Dir: dir, TreeDir: filepath.Join(dir, "t")})
+	whole := spec
+	spec.Session, spec.Dir, spec.TreeDir, spec.Unconfined = "doctor", dir, filepath.Join(dir, "t"), true
+	spec.Subdir = "" // the tree is empty
+	box, err := r.open(ctx, spec, true)
 	if err != nil {
 		return []sandbox.Check{failed("local sandbox", err)}
 	}
@@ -89,7 +94,8 @@ func (r *Runtime) checkInside(ctx context.Context) []sandbox.Check {
 	}()
 	checks := []sandbox.Check{{Name: "local sandbox", Status: "ok", Detail: fmt.Sprintf("opens in %s", took.Round(time.Millisecond))}}
 	checks = append(checks, checkShell(ctx, box))
-	return append(checks, r.compareTools(ctx, box)...)
+	checks = append(checks, r.compareTools(ctx, box, whole)...)
+	return append(checks, checkLent(ctx, box, spec)...)
 }
 
 func checkShell(ctx context.Context, box sandbox.Sandbox) sandbox.Check {
@@ -97,59 +103,24 @@ func checkShell(ctx context.Context, box sandbox.Sandbox) sandbox.Check {
 	switch {
 	case err != nil:
 		return failed("shell in the sandbox", err)
-	case out == "sh":
+	case out[0] == "sh":
 		return sandbox.Check{Name: "shell in the sandbox", Status: "warn", Detail: "sh only", Hint: "install bash: command lines that need it will fail"}
 	}
-	return sandbox.Check{Name: "shell in the sandbox", Status: "ok", Detail: "bash " + out}
+	return sandbox.Check{Name: "shell in the sandbox", Status: "ok", Detail: "bash " + out[0]}
 }
 
-// compareTools asks all tools at once.
-func (r *Runtime) compareTools(ctx context.Context, box sandbox.Sandbox) []sandbox.Check {
-	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
-	defer cancel()
-	checks := make([]sandbox.Check, len(comparedTools))
-	var wg sync.WaitGroup
-	for i, tool := range comparedTools {
-		wg.Go(func() {
-			argv := []string{tool.name, tool.version}
-			outside := r.askOutside(ctx, argv)
-			inside, _ := ask(ctx, box, sandbox.ExecRequest{Argv: argv})
-			checks[i] = compare(tool.name, outside, inside)
-		})
-	}
-	wg.Wait()
-	return checks
-}
+// statusError is a command that ended with a status other than 0.
+type statusError struct{ status int }
 
-// compare judges what a tool says of itself on both sides; "" is a tool that is not
-// there or does not work.
-func compare(name, outside, inside string) sandbox.Check {
-	c := sandbox.Check{Name: name, Status: "ok", Detail: inside}
-	switch {
-	case inside == "" && outside == "":
-		c.Detail = "neither here nor in the sandbox"
-		if name == "git" {
-			c.Status, c.Hint = "fail", "install git (2.38 or later)"
-		}
-	case inside == outside:
-	case inside == "":
-		c.Status, c.Detail = "warn", fmt.Sprintf("%s here, not in the sandbox", outside)
-		c.Hint = "it is probably installed in a folder that sandboxes are not shown"
-	case outside == "":
-		c.Detail = inside + " in the sandbox, not here"
-	default:
-		c.Status, c.Detail = "warn", fmt.Sprintf("%s in the sandbox, but %s here", inside, outside)
-		c.Hint = "commands may behave differently; look at PATH in your shell's profile"
-	}
-	return c
-}
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
 
-// ask runs a command in the sandbox and gives the first line that it prints.
-func ask(ctx context.Context, box sandbox.Sandbox, req sandbox.ExecRequest) (string, error) {
+// ask runs a command in the sandbox and gives the first lines that it prints, at least
+// one. With an error it gives what was printed until then.
+func ask(ctx context.Context, box sandbox.Sandbox, req sandbox.ExecRequest) ([]string, error) {
 	req.Timeout = toolTimeout
 	p, err := box.Start(ctx, req)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var out, errs []byte
 	res, err := p.Wait(ctx, func(s sandbox.Stream, _ int64, b []byte) error {
@@ -157,33 +128,24 @@ func ask(ctx context.Context, box sandbox.Sandbox, req sandbox.ExecRequest) (str
 		if s == sandbox.Stderr {
 			to = &errs
 		}
-		*to = append(*to, b[:min(len(b), maxVersion-min(maxVersion, len(*to)))]...)
+		*to = append(*to, b[:min(len(b), maxAnswer-min(maxAnswer, len(*to)))]...)
 		return nil
 	})
-	if err != nil {
-		return "", err
+	var lines []string
+	if text := strings.TrimSpace(string(out)); text != "" {
+		lines = strings.Split(text, "\n")
 	}
-	if res.ExitCode != 0 {
-		return "", fmt.Errorf("exit status %d: %s", res.ExitCode, firstLine(errs))
+	switch {
+	case err != nil:
+		return lines, err
+	case res.TimedOut:
+		return lines, context.DeadlineExceeded
+	case res.ExitCode != 0:
+		return lines, &statusError{res.ExitCode}
+	case len(lines) == 0:
+		return nil, errors.New("it printed nothing")
 	}
-	if len(out) == 0 {
-		out = errs // java speaks there
-	}
-	return firstLine(out), nil
-}
-
-func (r *Runtime) askOutside(ctx context.Context, argv []string) string {
-	path, err := findOnPath(argv[0], envOf(r.opts.Environ, "PATH"))
-	if err != nil {
-		return ""
-	}
-	cmd := exec.CommandContext(ctx, path, argv[1:]...)
-	cmd.Env, cmd.Dir, cmd.WaitDelay = r.opts.Environ, os.TempDir(), time.Second
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return ""
-	}
-	return firstLine(out)
+	return lines, nil
 }
 
 func firstLine(b []byte) string {

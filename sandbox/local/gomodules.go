@@ -1,6 +1,7 @@
 package local
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,17 +59,18 @@ func goProxy(environ []string) string {
 	return "direct"
 }
 
-// goVariables are the variables that make go use it. The module cache must be
-// removable, which go's default of read-only folders is not.
-func goVariables(environ []string, mods bool) []string {
+// goVariables are the variables that make go use it, which a sandbox sees at `at`; ""
+// is nowhere. The module cache must be removable, which go's default of read-only
+// folders is not.
+func goVariables(environ []string, at string) []string {
 	flags := strings.TrimSpace(envOf(environ, "GOFLAGS") + " -modcacherw")
 	out := []string{"GOFLAGS=" + flags}
-	if !mods {
+	if at == "" || strings.Contains(at, ",") { // which separates proxies
 		return out
 	}
 	proxy := goProxy(environ)
 	if userinfo.MatchString(proxy) {
 		proxy = "direct" // a token in a URL stays outside
 	}
-	return append(out, "GOPROXY=file://"+insideMods+","+proxy)
+	return append(out, "GOPROXY="+(&url.URL{Scheme: "file", Path: at}).String()+","+proxy)
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,9 @@ type choice struct {
 	why       string
 	gaps      []string
 	bwrap     bwrap
+	abi       int // of landlock
+	// unasked: nobody chose to go without isolation, it is just all that is left.
+	unasked bool
 }
 
 // bwrap is a bubblewrap that was seen working.
@@ -37,6 +41,14 @@ type trial struct {
 	err   *sandbox.Error
 }
 
+// landlockTrial remembers what came of trying landlock.
+type landlockTrial struct {
+	mu   sync.Mutex
+	done bool
+	abi  int
+	err  *sandbox.Error
+}
+
 // bubblewrap tries bubblewrap, the first time that it is asked.
 func (r *Runtime) bubblewrap(ctx context.Context) (bwrap, *sandbox.Error) {
 	r.trial.mu.Lock()
@@ -51,38 +63,81 @@ func (r *Runtime) bubblewrap(ctx context.Context) (bwrap, *sandbox.Error) {
 	return r.trial.found, r.trial.err
 }
 
+// landlocked tries landlock, the first time that it is asked.
+func (r *Runtime) landlocked(ctx context.Context) (abi int, _ *sandbox.Error) {
+	r.landlockTrial.mu.Lock()
+	defer r.landlockTrial.mu.Unlock()
+	t := &r.landlockTrial
+	if !t.done {
+		path, err := r.agentPath()
+		if err != nil {
+			return 0, unavailable("landlock cannot be tried", err)
+		}
+		abi, failed := r.tryLandlock(ctx, path)
+		if ctx.Err() != nil {
+			return 0, &sandbox.Error{Kind: sandbox.Timeout, Op: "open", Message: "trying landlock was interrupted", Err: ctx.Err()}
+		}
+		t.abi, t.err, t.done = abi, failed, true
+	}
+	return t.abi, t.err
+}
+
 // choose takes the strongest isolation that works, or the one that was asked for.
 func (r *Runtime) choose(ctx context.Context) (choice, error) {
-	switch r.opts.Isolation {
+	asked := r.opts.Isolation
+	switch asked {
 	case None:
 		return choice{isolation: None, why: "the setting asks for it", gaps: noneGaps()}, nil
-	case Auto, Bubblewrap:
-	case Landlock:
-		return choice{}, &sandbox.Error{
-			Kind: sandbox.RuntimeUnavailable, Op: "open", Message: "this build has no landlock isolation",
-			Hint: "set local.isolation to auto or bubblewrap",
-		}
+	case Auto, Bubblewrap, Landlock:
 	default:
 		return choice{}, &sandbox.Error{
-			Kind: sandbox.InvalidParams, Op: "open", Message: fmt.Sprintf("there is no isolation %q", r.opts.Isolation),
+			Kind: sandbox.InvalidParams, Op: "open", Message: fmt.Sprintf("there is no isolation %q", asked),
 			Hint: "it is one of auto, bubblewrap, landlock, none",
 		}
 	}
-	found, err := r.bubblewrap(ctx)
-	if ctx.Err() != nil {
+	var reasons []string
+	if asked != Landlock {
+		found, err := r.bubblewrap(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return choice{}, ctx.Err()
+		case err == nil:
+			return choice{isolation: Bubblewrap, why: "it works here", gaps: bubblewrapGaps(), bwrap: found}, nil
+		case asked == Bubblewrap:
+			return choice{}, err
+		}
+		reasons = append(reasons, reason(err))
+	}
+	abi, err := r.landlocked(ctx)
+	switch {
+	case ctx.Err() != nil:
 		return choice{}, ctx.Err()
-	}
-	if err == nil {
-		return choice{isolation: Bubblewrap, why: "it works here", gaps: bubblewrapGaps(), bwrap: found}, nil
-	}
-	if r.opts.Isolation == Bubblewrap {
+	case err == nil && asked == Landlock:
+		return choice{isolation: Landlock, why: "the setting asks for it", gaps: landlockGaps(abi, "on"), abi: abi}, nil
+	case err == nil:
+		return choice{isolation: Landlock, why: reasons[0], gaps: landlockGaps(abi, "on"), abi: abi}, nil
+	case asked == Landlock:
 		return choice{}, err
 	}
-	why := err.Message
-	if err.Hint != "" {
-		why += " (" + err.Hint + ")"
+	why := strings.Join(append(reasons, reason(err)), "; ")
+	return choice{isolation: None, why: why, gaps: append([]string{"not confined because " + why}, noneGaps()...), unasked: true}, nil
+}
+
+// question is the error of a sandbox that would confine nothing, before a person has
+// agreed to that.
+func (c choice) question() *sandbox.Error {
+	return &sandbox.Error{
+		Kind: sandbox.NeedsConfirmation, Op: "open", Message: "commands would run without a sandbox around them, with all your rights: " + c.why,
+		Hint: "say yes for once or for this folder where you trust what runs, or set local.isolation: none in config.yaml for all",
 	}
-	return choice{isolation: None, why: why, gaps: append([]string{"not confined because " + why}, noneGaps()...)}, nil
+}
+
+// reason is why an isolation does not work, and what would help.
+func reason(err *sandbox.Error) string {
+	if err.Hint == "" {
+		return err.Message
+	}
+	return err.Message + " (" + err.Hint + ")"
 }
 
 func bubblewrapGaps() []string {

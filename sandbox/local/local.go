@@ -40,8 +40,11 @@ type Options struct {
 
 // Runtime is the local [sandbox.Runtime].
 type Runtime struct {
-	opts  Options
-	trial trial
+	opts          Options
+	trial         trial
+	landlockTrial landlockTrial
+	lends         lending
+	tryLandlock   func(ctx context.Context, agentPath string) (abi int, _ *sandbox.Error)
 }
 
 var _ sandbox.Runtime = (*Runtime)(nil)
@@ -54,16 +57,22 @@ func New(o Options) *Runtime {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	return &Runtime{opts: o}
+	return &Runtime{opts: o, tryLandlock: tryLandlock}
 }
 
 // Name is "local".
 func (r *Runtime) Name() string { return "local" }
 
 // Open starts a sandbox whose tree is Spec.TreeDir/w. Errors are of kind
-// RuntimeUnavailable (what was asked for does not work here) or Unsupported (it
-// cannot be held), or the context's.
+// RuntimeUnavailable (what was asked for does not work here), Unsupported (it cannot be
+// held) or NeedsConfirmation (nothing works here, and nobody agreed to go without), or
+// the context's.
 func (r *Runtime) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, error) {
+	return r.open(ctx, spec, false)
+}
+
+// open is Open; with onlyLooking nothing is copied, and what would be counts as lent.
+func (r *Runtime) open(ctx context.Context, spec sandbox.Spec, onlyLooking bool) (sandbox.Sandbox, error) {
 	if err := checkSpec(spec); err != nil {
 		return nil, err
 	}
@@ -75,24 +84,32 @@ func (r *Runtime) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox,
 	if err != nil {
 		return nil, err
 	}
+	if choice.unasked && !spec.Unconfined {
+		return nil, choice.question()
+	}
 	dirs, err := makeDirs(spec.TreeDir)
 	if err != nil {
 		return nil, err
 	}
 	p := plan{
 		spec: spec, dirs: dirs, agentPath: agentPath, grace: r.opts.Grace, environ: r.opts.Environ, glueHome: r.opts.Home,
-		isolation: choice.isolation, gaps: choice.gaps,
+		isolation: choice.isolation, gaps: choice.gaps, onlyLooking: onlyLooking,
+	}
+	if err := p.planLoans(ctx, choice.isolation == Bubblewrap); err != nil {
+		return nil, err
 	}
 	switch choice.isolation {
 	case Bubblewrap:
 		err = p.bubblewrap(choice)
+	case Landlock:
+		err = p.landlock(choice)
 	default:
 		err = p.unconfined()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return p.start(ctx)
+	return p.startLending(ctx, &r.lends)
 }
 
 func checkSpec(spec sandbox.Spec) error {
@@ -136,17 +153,24 @@ type dirs struct {
 	tmp    string // /tmp
 	varTmp string
 	run    string // the agent's socket
+	lent   string // what the sandbox writes to folders that it was lent
 	log    string // what the agent and its launcher complain about; a file
+	init   string // what the launcher tells about the sandbox; a file
 }
 
 func (d dirs) socket() string { return filepath.Join(d.run, socketName) }
 
-const socketName = "agent.sock"
+const (
+	socketName = "agent.sock"
+	runName    = "run"
+	treeName   = "w"
+)
 
 func makeDirs(treeDir string) (dirs, error) {
 	d := dirs{
-		tree: filepath.Join(treeDir, "w"), home: filepath.Join(treeDir, "home"), tmp: filepath.Join(treeDir, "tmp"),
-		varTmp: filepath.Join(treeDir, "vartmp"), run: filepath.Join(treeDir, "run"), log: filepath.Join(treeDir, "agent.log"),
+		tree: filepath.Join(treeDir, treeName), home: filepath.Join(treeDir, "home"), tmp: filepath.Join(treeDir, "tmp"),
+		varTmp: filepath.Join(treeDir, "vartmp"), run: filepath.Join(treeDir, runName), lent: filepath.Join(treeDir, "lent"), log: filepath.Join(treeDir, "agent.log"),
+		init: filepath.Join(treeDir, "init.json"),
 	}
 	for _, dir := range []string{treeDir, d.tree, d.home, d.tmp, d.varTmp, d.run} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -167,6 +191,12 @@ type plan struct {
 	isolation string
 	gaps      []string
 
+	onlyLooking bool
+	loans       []loan
+	attempt     int            // at starting with them
+	ownUsers    bool           // overlays are mounted in a user namespace
+	refusals    map[int]string // of overlays: why, by loan
+
 	root    string // of the workspace, inside
 	argv    []string
 	env     []string
@@ -181,18 +211,33 @@ func (p *plan) unconfined() error {
 			Hint: "install bubblewrap, or allow the network for this session",
 		}
 	}
+	if err := p.linkCache(); err != nil {
+		return err
+	}
 	if err := linkToolchains(envOf(p.environ, "HOME"), p.dirs.home); err != nil {
 		return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
-	}
-	if p.spec.CacheDir != "" {
-		if err := os.Symlink(p.spec.CacheDir, filepath.Join(p.dirs.home, cacheName)); err != nil {
-			return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
-		}
 	}
 	p.root = p.dirs.tree
 	p.argv = append([]string{p.agentPath}, p.agentArgs(p.dirs.socket()).List()...)
 	own := append([]string{"HOME=" + p.dirs.home, "TMPDIR=" + p.dirs.tmp}, p.cacheVariables(p.dirs.home)...)
+	own = append(own, goVariables(p.environ, goModules(p.environ))...)
 	p.env = environment(p.environ, p.spec.Env, own...)
+	return nil
+}
+
+// linkCache leads the caches of a private HOME to the folder that lasts.
+func (p *plan) linkCache() error {
+	if p.spec.CacheDir == "" {
+		return nil
+	}
+	home, err := openPrivate(p.dirs.home)
+	if err == nil {
+		err = home.link(cacheName, p.spec.CacheDir)
+		_ = home.Close()
+	}
+	if err != nil {
+		return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
+	}
 	return nil
 }
 
@@ -212,6 +257,7 @@ func (p *plan) cacheVariables(home string) []string {
 func (p *plan) agentArgs(socket string) agent.Args {
 	return agent.Args{
 		Root: p.root, Cwd: filepath.Join(p.root, filepath.FromSlash(p.spec.Subdir)), Socket: socket, Grace: p.grace, Life: p.spec.Timeout,
+		Lent: p.lentPaths(),
 	}
 }
 

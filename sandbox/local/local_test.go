@@ -16,8 +16,9 @@ import (
 
 // The test binary is the agent of its sandboxes, as the product's binary is.
 func TestMain(m *testing.M) {
+	beAttacker()
 	if agent.IsAgent(os.Args) {
-		os.Exit(agent.Main(os.Args[2:], os.Stdin, os.Stdout))
+		os.Exit(AgentMain(os.Args[2:], os.Stdin, os.Stdout))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -33,7 +34,7 @@ func testContext(t testing.TB) context.Context {
 }
 
 // isolations are those that this system must be able to hold.
-var isolations = []string{Bubblewrap, None}
+var isolations = []string{Bubblewrap, Landlock, None}
 
 func open(t testing.TB, o Options, change func(*sandbox.Spec)) *running {
 	t.Helper()

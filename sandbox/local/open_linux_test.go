@@ -42,10 +42,9 @@ func TestBubblewrapThatIsMissingOrFailsIsToldWithWhatToDo(t *testing.T) {
 			if e.Kind != sandbox.RuntimeUnavailable || !strings.Contains(e.Message, tt.want) || e.Hint == "" {
 				t.Errorf("got %+v", e)
 			}
-			// Left to itself, the runtime goes without and says why.
+			// Left to itself, the runtime takes the next best.
 			tt.o.Isolation = Auto
-			box := open(t, tt.o, nil)
-			if info := box.Info(); info.Isolation != None || !strings.Contains(strings.Join(info.Gaps, "\n"), tt.want) {
+			if info := open(t, tt.o, nil).Info(); info.Isolation != Landlock {
 				t.Errorf("got %+v", info)
 			}
 		})
@@ -60,9 +59,6 @@ func TestAutoTakesBubblewrapWhereItWorks(t *testing.T) {
 }
 
 func TestAnIsolationThatIsNotThereIsRefused(t *testing.T) {
-	if e := openError(t, Options{Isolation: Landlock}, sandbox.Spec{}); e.Kind != sandbox.RuntimeUnavailable {
-		t.Errorf("got %+v", e)
-	}
 	if e := openError(t, Options{Isolation: "jail"}, sandbox.Spec{}); e.Kind != sandbox.InvalidParams {
 		t.Errorf("got %+v", e)
 	}

@@ -245,11 +245,3 @@ func certificates(environ []string) []string {
 	}
 	return out
 }
-
-// within reports whether p is dir or below it.
-func within(dir, p string) bool {
-	if dir == "" {
-		return false
-	}
-	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
-}

@@ -31,6 +31,7 @@ var _ sandbox.Sandbox = (*running)(nil)
 // launched is the process that was started, and what it tells.
 type launched struct {
 	cmd  *exec.Cmd
+	told string        // where its launcher tells about the sandbox; "" is nowhere
 	init int           // pid of the sandbox's init as the host sees it, or 0
 	gone chan struct{} // closed when the process has ended and was waited for
 
@@ -47,12 +48,11 @@ func (p *plan) start(ctx context.Context) (sandbox.Sandbox, error) {
 	client, err := agent.Dial(ctx, mine, agent.Options{
 		Log: p.spec.Log,
 		Redial: func(context.Context) (io.ReadWriteCloser, error) {
-			select {
-			case <-proc.gone:
-				return nil, fmt.Errorf("%w: its process has ended%s", agent.ErrGone, p.complaint())
-			default:
-				return agent.DialSocket(p.dirs.socket())
+			conn, err := agent.DialSocket(p.dirs.socket())
+			if errors.Is(err, agent.ErrGone) {
+				return nil, fmt.Errorf("%w%s", err, p.complaint())
 			}
+			return conn, err
 		},
 	})
 	if err != nil {
@@ -64,6 +64,7 @@ func (p *plan) start(ctx context.Context) (sandbox.Sandbox, error) {
 		e.Message += p.complaint()
 		return nil, e
 	}
+	proc.awaitInit()
 	s := &running{Client: client, proc: proc}
 	s.state = newState(p, proc, client.Instance())
 	s.info = sandbox.Info{
@@ -73,6 +74,7 @@ func (p *plan) start(ctx context.Context) (sandbox.Sandbox, error) {
 	if p.spec.Timeout > 0 {
 		s.info.ExpiresAt = began.Add(p.spec.Timeout)
 	}
+	s.state.ID, s.state.ExpiresAt = s.info.ID, s.info.ExpiresAt
 	return s, nil
 }
 
@@ -97,41 +99,68 @@ func (p *plan) launch() (net.Conn, *launched, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = theirs, theirs, log, p.env, p.dirs.tree
 	// A session of its own: the terminal's Ctrl-C is for the server alone.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	var info *os.File
 	if p.hasInit {
-		r, w, err := os.Pipe()
+		// A file and no pipe: a launcher that cannot tell anybody, since this process was
+		// killed, would leave its child waiting for ever.
+		info, err := os.OpenFile(p.dirs.init, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
 			mine.Close()
 			return fail(err)
 		}
-		defer w.Close()
-		defer r.Close()
-		info, cmd.ExtraFiles = r, []*os.File{w}
+		defer info.Close()
+		cmd.ExtraFiles = []*os.File{info}
 	}
+	stage, err := p.stageFor(cmd)
+	if err != nil {
+		mine.Close()
+		return fail(err)
+	}
+	defer stage.close()
 	if err := cmd.Start(); err != nil {
 		mine.Close()
 		return fail(err)
+	}
+	if stage != nil {
+		p.refusals = stage.report()
 	}
 	proc := &launched{cmd: cmd, gone: make(chan struct{}), stream: mine}
 	go func() {
 		_ = cmd.Wait()
 		close(proc.gone)
 	}()
-	if info != nil {
-		cmd.ExtraFiles[0].Close()
-		proc.init = readInit(info)
+	if p.hasInit {
+		proc.told = p.dirs.init
 	}
 	return mine, proc, nil
 }
 
-// readInit reads what bubblewrap tells about the sandbox: {"child-pid": 123}. A
-// launcher that fails closes it unwritten.
-func readInit(r *os.File) int {
-	_ = r.SetReadDeadline(time.Now().Add(trialTimeout))
+// awaitInit learns what the launcher tells about the sandbox, which it does before, or
+// while, the agent greets. One that fails tells nothing.
+func (l *launched) awaitInit() {
+	deadline := time.Now().Add(trialTimeout)
+	for l.told != "" && l.init == 0 && time.Now().Before(deadline) {
+		if l.init = readInit(l.told); l.init != 0 {
+			return
+		}
+		select {
+		case <-l.gone:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// readInit reads a launcher's word: {"child-pid": 123}.
+func readInit(file string) int {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
 	var told struct {
 		Pid int `json:"child-pid"`
 	}
-	if json.NewDecoder(io.LimitReader(r, 4<<10)).Decode(&told) != nil {
+	if json.NewDecoder(io.LimitReader(f, 4<<10)).Decode(&told) != nil {
 		return 0
 	}
 	return told.Pid
@@ -188,6 +217,14 @@ func (p *plan) complaint() string {
 
 // kill ends the process and everything in it, and waits for that.
 func (l *launched) kill() {
+	select {
+	case <-l.gone:
+		return // an init that it started has ended before, or is the record's to end
+	default:
+	}
+	if l.init == 0 && l.told != "" {
+		l.init = readInit(l.told)
+	}
 	if l.init > 0 {
 		// The init of a pid namespace takes all of it along, see pid_namespaces(7).
 		_ = syscall.Kill(l.init, syscall.SIGKILL)
@@ -207,39 +244,26 @@ const closeGrace = 15 * time.Second
 // Info says what the sandbox is.
 func (s *running) Info() sandbox.Info { return s.info }
 
-// State is what Reap needs.
-func (s *running) State() []byte {
-	b, err := json.Marshal(s.state)
-	if err != nil {
-		return nil
-	}
-	return b
-}
+// State is what Attach, Reopen and Reap need.
+func (s *running) State() []byte { return s.state.encode() }
 
 // Close ends every process and waits for that; the tree stays.
 func (s *running) Close(ctx context.Context) error {
-	defer s.state.endLeftovers()
-	select {
-	case <-s.proc.gone:
-		s.Client.Detach()
-		return nil
-	default:
-	}
 	asked, cancel := context.WithTimeout(ctx, closeGrace)
 	defer cancel()
-	err := s.Client.Close(asked)
-	select {
-	case <-s.proc.gone:
-		return nil
-	case <-asked.Done():
-	case <-time.After(time.Second):
-		// It answered, or never will; what is left is cut.
+	// The launcher may be gone while the agent, which it started, lives.
+	if s.state.anyAlive() {
+		err := s.Client.Close(asked)
+		s.state.await(asked, time.Second)
+		if err != nil && s.state.anyAlive() && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			s.log("the sandbox's agent did not end by itself: %v", err)
+		}
+	} else {
+		s.Client.Detach()
 	}
+	err := s.state.end(context.WithoutCancel(ctx))
 	s.proc.kill()
-	if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
-		s.log("the sandbox's agent did not end by itself: %v", err)
-	}
-	return nil
+	return err
 }
 
 func (s *running) log(format string, args ...any) {

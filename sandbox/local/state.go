@@ -3,7 +3,8 @@ package local
 import (
 	"context"
 	"encoding/json"
-	"syscall"
+	"errors"
+	"path/filepath"
 	"time"
 
 	"glue-lsp/sandbox"
@@ -14,7 +15,10 @@ import (
 // it is the same one: a process id alone may by then be another program's.
 type state struct {
 	Version   int        `json:"version"`
+	ID        string     `json:"id"`
 	Isolation string     `json:"isolation"`
+	Gaps      []string   `json:"gaps,omitempty"`
+	ExpiresAt time.Time  `json:"expires_at,omitzero"`
 	Socket    string     `json:"socket"`
 	Instance  string     `json:"instance"`  // of the agent
 	Processes []identity `json:"processes"` // the first one takes the others along
@@ -30,7 +34,7 @@ type identity struct {
 }
 
 func newState(p *plan, proc *launched, instance string) state {
-	s := state{Version: 1, Isolation: p.isolation, Socket: p.dirs.socket(), Instance: instance, log: p.spec.Log}
+	s := state{Version: 1, Isolation: p.isolation, Gaps: p.gaps, Socket: p.dirs.socket(), Instance: instance, log: p.spec.Log}
 	for _, pid := range []int{proc.init, proc.cmd.Process.Pid} {
 		if pid > 0 {
 			if id, ok := identify(pid); ok {
@@ -51,33 +55,44 @@ func (i identity) alive() bool {
 const reapGrace = 10 * time.Second
 
 // Reap ends a sandbox whose owner died. One that has ended is no error.
-func (r *Runtime) Reap(ctx context.Context, _ sandbox.Spec, raw []byte) error {
+func (r *Runtime) Reap(ctx context.Context, spec sandbox.Spec, raw []byte) error {
 	var s state
+	if len(raw) == 0 {
+		// It may have been on its way, and its launcher have died half way. An agent that
+		// nobody ever greeted ends by itself.
+		s.Socket = (dirs{run: filepath.Join(spec.TreeDir, runName)}).socket()
+		s.ask(ctx)
+		s.Processes = launchersOf(spec.TreeDir)
+		return errors.Join(s.end(ctx), s.unheard(ctx))
+	}
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return &sandbox.Error{Kind: sandbox.InvalidParams, Op: "reap", Message: "the sandbox's record does not decode: " + err.Error(), Err: err}
 	}
-	defer s.endLeftovers()
 	if s.anyAlive() {
 		s.ask(ctx)
 	}
-	for pause := time.Millisecond; s.anyAlive(); pause = min(2*pause, 100*time.Millisecond) {
-		for _, id := range s.Processes {
-			if id.alive() {
-				_ = syscall.Kill(id.Pid, syscall.SIGKILL)
-			}
+	return s.end(ctx)
+}
+
+// unheard waits until nobody listens on the socket any more.
+func (s state) unheard(ctx context.Context) error {
+	for {
+		conn, err := agent.DialSocket(s.Socket)
+		if err != nil {
+			return nil //nolint:nilerr // which is what was waited for
 		}
+		conn.Close()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
 // endLeftovers ends what a sandbox without namespaces left when its agent died.
 func (s state) endLeftovers() {
-	if s.Isolation == None {
+	if s.Isolation != Bubblewrap {
 		agent.EndLeftovers(s.Instance)
 	}
 }
@@ -105,10 +120,5 @@ func (s state) ask(ctx context.Context) {
 		return
 	}
 	_ = client.Close(ctx)
-	for s.anyAlive() && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	s.await(ctx, reapGrace)
 }

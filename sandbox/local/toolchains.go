@@ -2,7 +2,6 @@ package local
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 var homeTools = []string{
 	// Python
 	".pyenv", ".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx", ".local/share/virtualenvs", ".local/share/hatch",
-	".local/share/pypoetry", ".local/pipx", ".local/lib", ".rye", ".pixi/bin", ".pixi/envs", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba",
+	".local/share/pypoetry", ".cache/pypoetry/virtualenvs", ".local/pipx", ".local/lib", ".rye", ".pixi/bin", ".pixi/envs", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba",
 	// JavaScript
 	".nvm", ".volta", ".fnm", ".local/share/fnm", ".nodenv", ".n", ".local/share/pnpm", ".bun/bin", ".deno/bin", ".npm-global", ".yarn/bin",
 	// Go, Rust, C
@@ -31,6 +30,11 @@ var homeTools = []string{
 // homeSettings are files of HOME that builds depend on and that sometimes hold
 // secrets: they are shown as long as they hold none of secretWords.
 var homeSettings = []string{".cargo/config.toml", ".cargo/config", ".tool-versions", ".config/mise/config.toml", ".config/pip/pip.conf", ".bunfig.toml", ".condarc"}
+
+// homeCaches are folders of HOME in which tools keep what they downloaded for every
+// project: a sandbox reads the machine's and writes its own. They hold no credentials,
+// which stand beside them.
+var homeCaches = []string{".cargo/registry", ".cargo/git", ".m2/repository", ".m2/wrapper", ".gradle/caches", ".gradle/wrapper", ".ivy2/cache", ".nuget/packages"}
 
 // secretWords in a settings file keep it out.
 var secretWords = [][]byte{[]byte("token"), []byte("password"), []byte("secret"), []byte("_auth"), []byte("credential"), []byte("@")}
@@ -62,6 +66,15 @@ func secretFree(path string) bool {
 	return true
 }
 
+// realHome is the user's HOME, if it is one to take tools from.
+func realHome(environ []string) string {
+	home := filepath.Clean(envOf(environ, "HOME"))
+	if !filepath.IsAbs(home) || home == "/" {
+		return ""
+	}
+	return home
+}
+
 // shownOfHome gives what of HOME is there and may be seen, relative to it.
 func shownOfHome(home string) []string {
 	if home == "" {
@@ -84,12 +97,13 @@ func shownOfHome(home string) []string {
 // linkToolchains lets a private HOME lead to the tools of the real one, for a
 // sandbox that is not confined.
 func linkToolchains(home, private string) error {
+	to, err := openPrivate(private)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
 	for _, name := range shownOfHome(home) {
-		at := filepath.Join(private, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
-			return err
-		}
-		if err := os.Symlink(filepath.Join(home, name), at); err != nil && !errors.Is(err, os.ErrExist) {
+		if err := to.link(name, filepath.Join(home, name)); err != nil {
 			return err
 		}
 	}

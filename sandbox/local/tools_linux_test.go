@@ -87,7 +87,7 @@ func TestX10_TheModuleProxyOfTheMachineIsReadAsData(t *testing.T) {
 		t.Errorf("from the user's file: %q", got)
 	}
 	env := append([]string{path, "HOME=" + home}, "GOPROXY=https://me:token@proxy.example")
-	if got := goVariables(env, true); strings.Contains(strings.Join(got, " "), "token") {
+	if got := goVariables(env, insideMods); strings.Contains(strings.Join(got, " "), "token") {
 		t.Errorf("a token goes in: %q", got)
 	}
 }
@@ -101,11 +101,11 @@ func (s *running) tree(t testing.TB) string {
 func TestToolsAreTheSameInsideAsOutside(t *testing.T) {
 	for _, isolation := range isolations {
 		r := New(Options{Isolation: isolation})
-		for _, c := range r.Checks(testContext(t)) {
+		for _, c := range r.Checks(testContext(t), sandbox.Spec{}) {
 			if c.Name == "" || c.Status == "fail" {
 				t.Errorf("%s: %+v", isolation, c)
 			}
-			for _, tool := range comparedTools {
+			for _, tool := range comparedTools() {
 				if c.Name == tool.name && c.Status != "ok" {
 					t.Errorf("%s: %+v", isolation, c)
 				}
@@ -114,21 +114,29 @@ func TestToolsAreTheSameInsideAsOutside(t *testing.T) {
 	}
 }
 
-func TestDoctorSaysWhatDiffers(t *testing.T) {
+func TestF30_DoctorSaysWhatDiffers(t *testing.T) {
+	old, newer, elsewhere := found{"/usr/bin/node", "v1", ""}, found{"/usr/bin/node", "v2", ""}, found{"/opt/bin/node", "v1", ""}
 	for _, tt := range []struct {
-		name, outside, inside string
-		want                  sandbox.Check
+		name            string
+		outside, inside found
+		want            sandbox.Check
 	}{
-		{"node", "v1", "v1", sandbox.Check{Name: "node", Status: "ok", Detail: "v1"}},
-		{"node", "", "", sandbox.Check{Name: "node", Status: "ok", Detail: "neither here nor in the sandbox"}},
-		{"git", "", "", sandbox.Check{Name: "git", Status: "fail", Detail: "neither here nor in the sandbox", Hint: "install git (2.38 or later)"}},
-		{"node", "", "v1", sandbox.Check{Name: "node", Status: "ok", Detail: "v1 in the sandbox, not here"}},
-		{"node", "v1", "", sandbox.Check{
-			Name: "node", Status: "warn", Detail: "v1 here, not in the sandbox",
-			Hint: "it is probably installed in a folder that sandboxes are not shown",
+		{"node", old, old, sandbox.Check{Name: "node", Status: "ok", Detail: "v1 (/usr/bin/node)"}},
+		{"node", found{}, found{}, sandbox.Check{Name: "node", Status: "ok", Detail: "neither here nor in the sandbox"}},
+		{"git", found{}, found{}, sandbox.Check{Name: "git", Status: "fail", Detail: "neither here nor in the sandbox", Hint: "install git (2.38 or later)"}},
+		{"node", found{}, old, sandbox.Check{Name: "node", Status: "ok", Detail: "v1 (/usr/bin/node) in the sandbox, not here"}},
+		{"node", elsewhere, old, sandbox.Check{Name: "node", Status: "ok", Detail: "v1 (/usr/bin/node), here /opt/bin/node"}},
+		{"node", found{path: "/w/.venv/bin/node"}, old, sandbox.Check{Name: "node", Status: "ok", Detail: "v1 (/usr/bin/node)"}},
+		{"node", old, found{}, sandbox.Check{
+			Name: "node", Status: "warn", Detail: "v1 (/usr/bin/node) here, not in the sandbox",
+			Hint: "it is probably installed in a folder that sandboxes are not shown; a folder that PATH names is shown",
 		}},
-		{"node", "v1", "v2", sandbox.Check{
-			Name: "node", Status: "warn", Detail: "v2 in the sandbox, but v1 here",
+		{"node", old, found{path: "/usr/bin/node", fails: "exit status 127: no library"}, sandbox.Check{
+			Name: "node", Status: "warn", Detail: "v1 (/usr/bin/node) works here, and not in the sandbox: exit status 127: no library",
+			Hint: "what it needs is probably in a folder that sandboxes are not shown",
+		}},
+		{"node", old, newer, sandbox.Check{
+			Name: "node", Status: "warn", Detail: "v2 (/usr/bin/node) in the sandbox, but v1 (/usr/bin/node) here",
 			Hint: "commands may behave differently; look at PATH in your shell's profile",
 		}},
 	} {
@@ -139,7 +147,7 @@ func TestDoctorSaysWhatDiffers(t *testing.T) {
 }
 
 func TestDoctorNamesAMissingBubblewrapAndWhatFollows(t *testing.T) {
-	checks := New(Options{Environ: []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}}).Checks(testContext(t))
+	checks := New(Options{Environ: []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir()}}).Checks(testContext(t), sandbox.Spec{})
 	find := func(name string) sandbox.Check {
 		for _, c := range checks {
 			if c.Name == name {
@@ -152,7 +160,10 @@ func TestDoctorNamesAMissingBubblewrapAndWhatFollows(t *testing.T) {
 	if c := find("bubblewrap"); c.Status != "warn" || c.Hint != installHint {
 		t.Errorf("got %+v", c)
 	}
-	if c := find("local isolation"); c.Status != "warn" || !strings.HasPrefix(c.Detail, "none: ") {
+	if c := find("landlock"); c.Status != "ok" || !strings.HasPrefix(c.Detail, "version ") {
+		t.Errorf("got %+v", c)
+	}
+	if c := find("local isolation"); c.Status != "ok" || !strings.HasPrefix(c.Detail, "landlock: bubblewrap is not installed") {
 		t.Errorf("got %+v", c)
 	}
 	if c := find("git"); c.Status != "fail" {

@@ -109,6 +109,22 @@ func captureTests(caps Caps) []test {
 				t.Errorf("after that: %+v, %v", res, err)
 			}
 		}},
+		{"X7: of more than was asked for the largest stay, by name, and come once there is room", func(t *testing.T, b *box) {
+			_, v := b.filled(t)
+			b.inRoot(t, `head -c 3000 /dev/zero | tr '\0' 3 > a-large; head -c 2000 /dev/zero | tr '\0' 2 > b-large; printf 1 > z-small; rm empty`)
+			v.room = 2100
+			got, res := v.capture(t, b)
+			if diff := cmp.Diff(told{"b-large": strings.Repeat("2", 2000), "z-small": "1", "empty": "deleted"}, got); diff != "" {
+				t.Error(diff)
+			}
+			if len(res.Skipped) != 1 || res.Skipped[0].Path != "a-large" || res.Skipped[0].Reason != tree.TooMuch {
+				t.Errorf("skipped: %+v", res.Skipped)
+			}
+			v.room = 3000
+			if got, res := v.capture(t, b); len(res.Skipped) != 0 || got["a-large"] != strings.Repeat("3", 3000) || len(got) != 1 {
+				t.Errorf("with room: %d told, skipped %+v", len(got), res.Skipped)
+			}
+		}},
 		{"S1: a tree that the host knows nothing of is told whole", func(t *testing.T, b *box) {
 			root := b.sb.Info().Root
 			b.write(t, root+"/foreign", "1")

@@ -74,9 +74,9 @@ func commitTests(caps Caps) []test {
 				git checkout -q -b amended "$(git rev-list --max-parents=0 HEAD)"; git commit -q --amend -m "another base"
 				git tag -a -m annotated v1; git checkout -q work
 				echo 1 >> readme.md; git stash -q; echo 2 >> readme.md; git stash -q; echo 3 > untracked; git stash -q -u
-				git worktree add -q --detach /tmp/glue-worktree-$$; cd /tmp/glue-worktree-$$; git commit -q --allow-empty -m "in a worktree"
+				git worktree add -q --detach "${TMPDIR:-/tmp}/glue-worktree-$$"; cd "${TMPDIR:-/tmp}/glue-worktree-$$"; git commit -q --allow-empty -m "in a worktree"
 				cd - >/dev/null; git checkout -q --detach; git commit -q --allow-empty -m detached`)
-			want := strings.Fields(b.inRoot(t, `git rev-parse HEAD work side amended v1 stash@{0} stash@{1} stash@{2} stash@{0}^3; git worktree list --porcelain | sed -n 's/^HEAD //p'; rm -rf /tmp/glue-worktree-*`))
+			want := strings.Fields(b.inRoot(t, `git rev-parse HEAD work side amended v1 stash@{0} stash@{1} stash@{2} stash@{0}^3; git worktree list --porcelain | sed -n 's/^HEAD //p'; rm -rf "${TMPDIR:-/tmp}"/glue-worktree-*`))
 			got := b.brought(t, h, "")
 			if got.Branch != "" || got.Head != want[0] {
 				t.Errorf("HEAD is %q on %q", got.Head, got.Branch)
@@ -88,6 +88,41 @@ func commitTests(caps Caps) []test {
 				if !slices.Contains(want, got.Refs[name]) {
 					t.Errorf("%s is %q", name, got.Refs[name])
 				}
+			}
+		}},
+		{"F7: a commit that was amended or undone is there by a name of its own", func(t *testing.T, b *box) {
+			h, _ := b.filled(t)
+			first := b.commits(t, h, "")
+			undone := strings.TrimSpace(b.inRoot(t, `set -e
+				echo 1 >> readme.md; git commit -q -a -m under; git commit -q --allow-empty -m undone; git rev-parse HEAD; git reset -q --hard HEAD~2`))
+			got := b.brought(t, h, first.Fingerprint)
+			if h.git(t, "log", "-1", "--format=%s", undone+"~1") != "under" || got.Head != h.commit {
+				t.Errorf("got %+v", got)
+			}
+			var names []string
+			for name, id := range got.Refs {
+				if id == undone {
+					names = append(names, name)
+				}
+			}
+			if len(names) != 1 || len(got.Refs) != 2 {
+				t.Errorf("the refs are %v", got.Refs)
+			}
+			b.inRoot(t, `git reflog expire --expire=now --all; git gc -q --prune=now`)
+			if again := b.commits(t, h, ""); len(again.Refs) != 1 {
+				t.Errorf("the refs are %v", again.Refs)
+			}
+		}},
+		{"a tag that the host knows is nothing new", func(t *testing.T, b *box) {
+			h, _ := b.filled(t)
+			tag := strings.TrimSpace(b.inRoot(t, "git tag -a -m t v1; git rev-parse v1"))
+			got, err := b.sb.Commits(within(t), sandbox.CommitsRequest{Known: []string{h.commit, tag}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Bundle != nil {
+				got.Bundle.Close()
+				t.Error("there is a bundle")
 			}
 		}},
 		{"what the host knows is not sent again", func(t *testing.T, b *box) {
@@ -134,10 +169,12 @@ func commitTests(caps Caps) []test {
 		{"X2: a repository's own settings and hooks run nothing when it is read", func(t *testing.T, b *box) {
 			h, _ := b.filled(t)
 			b.inRoot(t, `echo 1 >> readme.md; git commit -q -a -m one
-				printf '#!/bin/sh\ntouch /tmp/glue-hook-ran\n' > /tmp/glue-hook; chmod +x /tmp/glue-hook; rm -f /tmp/glue-hook-ran
-				git config core.fsmonitor /tmp/glue-hook; git config core.hooksPath /tmp; git config core.pager /tmp/glue-hook; git config core.sshCommand /tmp/glue-hook`)
+				hooks="${TMPDIR:-/tmp}/glue-hooks"; mkdir -p "$hooks"; rm -f ~/glue-hook-ran
+				printf '#!/bin/sh\ntouch %s/glue-hook-ran\n' "$HOME" > "$hooks/glue-hook"; chmod +x "$hooks/glue-hook"
+				for hook in post-checkout reference-transaction; do cp "$hooks/glue-hook" "$hooks/$hook"; done
+				git config core.fsmonitor "$hooks/glue-hook"; git config core.hooksPath "$hooks"; git config core.pager "$hooks/glue-hook"; git config core.sshCommand "$hooks/glue-hook"`)
 			b.brought(t, h, "")
-			if b.exists(t, "/tmp/glue-hook-ran") {
+			if strings.TrimSpace(b.inRoot(t, "ls ~/glue-hook-ran 2>/dev/null || true")) != "" {
 				t.Error("something ran")
 			}
 		}},

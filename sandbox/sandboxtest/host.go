@@ -160,6 +160,8 @@ type view struct {
 	ignore  []tree.IgnoreFile
 	include []string
 	max     int64
+	room    int64
+	anew    bool // the next capture names all that the host holds
 }
 
 func newView(h *host, token string) *view {
@@ -186,7 +188,10 @@ func (v *view) capture(t *testing.T, b *box) (told, sandbox.CaptureResult) {
 
 func (v *view) ask(ctx context.Context, b *box) (told, sandbox.CaptureResult, error) {
 	got, changes := told{}, map[string]tree.Entry{}
-	req := sandbox.CaptureRequest{Base: v.token, Ignore: v.ignore, Include: v.include, MaxFileSize: v.max, Format: v.format}
+	req := sandbox.CaptureRequest{Base: v.token, Ignore: v.ignore, Include: v.include, MaxFileSize: v.max, MaxBytes: v.room, Format: v.format}
+	if v.anew {
+		req.Entries, v.anew = append([]tree.Entry{}, v.list()...), false
+	}
 	res, err := b.sb.Capture(ctx, req, func(c sandbox.Captured) error {
 		changes[c.Entry.Path] = c.Entry
 		if !c.Entry.Exists() {

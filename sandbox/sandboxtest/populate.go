@@ -3,6 +3,7 @@ package sandboxtest
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +178,28 @@ var gitTests = []test{
 		}
 		if diff := cmp.Diff(h.files(t), b.files(t)); diff != "" {
 			t.Errorf("-host +sandbox\n%s", diff)
+		}
+	}},
+	{"F29: a history that is cut off is told, described and packed again as one", func(t *testing.T, b *box) {
+		far := newHost(t, tree.SHA1, func(h *host) {
+			for i := range 5 {
+				h.put(t, "f", strings.Repeat("line\n", 100+i))
+				h.git(t, "add", "-A")
+				h.git(t, "commit", "-q", "-m", "older")
+				h.git(t, "tag", "-a", "-m", "t", fmt.Sprintf("v%d", i))
+			}
+		})
+		h := &host{dir: filepath.Join(t.TempDir(), "near"), format: tree.SHA1}
+		far.git(t, "clone", "-q", "--depth=3", "file://"+far.dir, h.dir)
+		h.seal(t)
+		req := h.request()
+		req.Shallow = strings.Fields(h.git(t, "rev-list", "--max-parents=0", "HEAD"))
+		if err := b.sb.Populate(within(t), req); err != nil {
+			t.Fatal(err)
+		}
+		got := b.inRoot(t, "git rev-list --count HEAD; git describe; git fsck --connectivity-only 2>&1; git gc -q --prune=now; git status --porcelain; git log --format=%s -1 HEAD~1")
+		if want := "3\nv4-1-g" + h.git(t, "rev-parse", "--short", "HEAD") + "\nolder\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}},
 	{"a commit that is not in the bundle is refused", func(t *testing.T, b *box) {

@@ -1,6 +1,7 @@
 package sandboxtest
 
 import (
+	"context"
 	"testing"
 
 	"glue-lsp/sandbox"
@@ -18,6 +19,9 @@ type Caps struct {
 	Background bool // processes that outlive their command are listed
 	// Kill ends a sandbox from outside, as its death would.
 	Kill func(t *testing.T, sb sandbox.Sandbox)
+	// Join is Runtime.Attach, and Reopen is Runtime.Reopen, with what that sandbox was
+	// opened with and its State. nil where sandboxes do not outlive their owner.
+	Join, Reopen func(ctx context.Context, sb sandbox.Sandbox) (sandbox.Sandbox, error)
 }
 
 // Run holds the sandboxes that open gives to the contract. Each is closed by the suite.
@@ -62,6 +66,12 @@ func Run(t *testing.T, open func(t *testing.T) sandbox.Sandbox, caps Caps) {
 	alone("write tree", writeTreeTests(caps))
 	alone("commits", commitTests(caps))
 	alone("death", deathTests(caps))
+	if caps.Join != nil {
+		alone("joining", joiningTests)
+	}
+	if caps.Reopen != nil && caps.Kill != nil {
+		alone("reopening", reopeningTests)
+	}
 }
 
 // test is one promise.

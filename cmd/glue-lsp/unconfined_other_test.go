@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// hideLandlock has nothing to hide.
+func hideLandlock() {}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package local
+
+// beAttacker does nothing: there is no isolation to attack.
+func beAttacker() {}
