@@ -6,30 +6,40 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
+// repo is a repository that several sections measure. It is made when it is first needed.
+type repo struct {
+	dir, name, what string
+	files           int
+	size            int64 // bytes
+	made            bool
+}
+
+func (r *repo) make() (dir string, err error) {
+	if r.made {
+		return r.dir, nil
+	}
+	r.made = true
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return "", err
+	}
+	return r.dir, makeRepo(r.dir, r.files, r.size, 100)
+}
+
 // makeRepo writes a repository of n files with about size bytes in all, commits it, and
-// edits some files without committing. The same arguments give the same bytes.
+// edits some files without committing. What the files hold is Go's own source, line by
+// line, since made-up text compresses like no text that people write. The same
+// arguments give the same bytes with the same Go.
 func makeRepo(dir string, n int, size int64, edited int) error {
 	rnd := rand.New(rand.NewPCG(1, uint64(n)))
-	words := strings.Fields("package func return if err nil for range string int context tree entry path hash mode write read open close session sandbox edit merge apply snapshot")
-	per := size / int64(n)
-	text := func() []byte {
-		want := per/2 + rnd.Int64N(per+1)
-		var b strings.Builder
-		for int64(b.Len()) < want {
-			for range 6 + rnd.IntN(6) {
-				b.WriteString(words[rnd.IntN(len(words))])
-				if rnd.IntN(3) == 0 {
-					fmt.Fprintf(&b, "%x", rnd.IntN(4096))
-				}
-				b.WriteByte(' ')
-			}
-			b.WriteByte('\n')
-		}
-		return []byte(b.String())
+	source, err := openSource()
+	if err != nil {
+		return err
 	}
+	defer source.close()
+	per := size / int64(n)
+	text := func() ([]byte, error) { return source.take(per/2 + rnd.Int64N(per+1)) }
 	name := func(i int) string {
 		return filepath.Join(dir, fmt.Sprintf("pkg%03d", i/40), fmt.Sprintf("sub%d", i%4), fmt.Sprintf("file%05d.go", i))
 	}
@@ -37,7 +47,11 @@ func makeRepo(dir string, n int, size int64, edited int) error {
 		if err := os.MkdirAll(filepath.Dir(name(i)), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(name(i), text(), 0o644); err != nil {
+		content, err := text()
+		if err == nil {
+			err = os.WriteFile(name(i), content, 0o644)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -10,28 +10,14 @@ import (
 
 // measureSession measures a session's life on the 30 MB repository, through LSP.
 func (b *bench) measureSession() error {
-	dir := filepath.Join(b.work, "thirty-session")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := makeRepo(dir, 2800, 30*mebibyte, 100); err != nil {
-		return err
-	}
-	return b.sessionRows(dir, "2,800 files, 30 MB", sizes{
+	return b.sessionRows(b.small, sizes{
 		open: "≤ 0.8 s", warm: "≤ 0.3 s", file: "≤ 50 ms", empty: "≤ 10 ms with a live watch", nothing: "≤ 10 ms", one: "≤ 60 ms", back: "≤ 250 ms",
 	})
 }
 
 // measureLarge is the same with 100,000 files.
 func (b *bench) measureLarge() error {
-	dir := filepath.Join(b.work, "large")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := makeRepo(dir, 100_000, 100*mebibyte, 100); err != nil {
-		return err
-	}
-	return b.sessionRows(dir, "100,000 files, 100 MB", sizes{
+	return b.sessionRows(b.large, sizes{
 		open: "≤ 10 s, flat memory", warm: "–", file: "–", empty: "≤ 0.3 s", nothing: "≤ 0.3 s", one: "≤ 0.3 s", back: "–",
 	})
 }
@@ -39,7 +25,12 @@ func (b *bench) measureLarge() error {
 // sizes are the goals of one tree's rows.
 type sizes struct{ open, warm, file, empty, nothing, one, back string }
 
-func (b *bench) sessionRows(dir, what string, goal sizes) error {
+func (b *bench) sessionRows(t *repo, goal sizes) error {
+	dir, err := t.make()
+	if err != nil {
+		return err
+	}
+	what := t.what
 	c, err := b.start(filepath.Join(b.work, "home-"+filepath.Base(dir)), dir)
 	if err != nil {
 		return err
@@ -55,6 +46,10 @@ func (b *bench) sessionRows(dir, what string, goal sizes) error {
 	}
 	closeSession := func() error {
 		return c.call("glue/session/close", map[string]any{"return": false}, nil)
+	}
+	idle, err := resident(c.cmd.Process.Pid)
+	if err != nil {
+		return err
 	}
 	cold, err := open()
 	if err != nil {
@@ -73,11 +68,14 @@ func (b *bench) sessionRows(dir, what string, goal sizes) error {
 	if err != nil {
 		return err
 	}
-	b.add(row{what: "server's memory with that session", floor: "–", text: fmt.Sprintf("– | %.0f MiB | –", rss), goal: "flat"})
+	b.add(row{what: "server's memory with that session", floor: "the server without one", text: fmt.Sprintf("%.0f MiB | %.0f MiB | %.1f×", idle, rss, rss/idle), goal: "flat"})
 	if err := b.syncRows(c, dir, goal); err != nil {
 		return err
 	}
-	if err := b.checkpointRows(c, goal); err != nil {
+	if err := b.checkpointRows(c, dir, goal); err != nil {
+		return err
+	}
+	if err := b.growthRows(c, dir); err != nil {
 		return err
 	}
 	if err := b.returnRow(c, dir, goal); err != nil {
@@ -136,12 +134,17 @@ func (b *bench) syncRows(c *client, dir string, goal sizes) error {
 	return nil
 }
 
-func (b *bench) checkpointRows(c *client, goal sizes) error {
+func (b *bench) checkpointRows(c *client, dir string, goal sizes) error {
+	const floorIs = "`git status`"
+	floor, err := median(5, func() error { return gitIn(dir, "status", "--porcelain") })
+	if err != nil {
+		return err
+	}
 	here, err := median(20, func() error { return c.call("glue/session/checkpoint", map[string]any{}, nil) })
 	if err != nil {
 		return err
 	}
-	b.add(row{what: "checkpoint, nothing changed", floor: "–", here: here, goal: goal.nothing})
+	b.add(row{what: "checkpoint, nothing changed", floor: floorIs, base: floor, here: here, goal: goal.nothing})
 	n := 0
 	var total time.Duration
 	for range 10 {
@@ -156,8 +159,43 @@ func (b *bench) checkpointRows(c *client, goal sizes) error {
 		}
 		total += time.Since(start)
 	}
-	b.add(row{what: "checkpoint, one file changed", floor: "–", here: total / 10, goal: goal.one})
+	b.add(row{what: "checkpoint, one file changed", floor: floorIs, base: floor, here: total / 10, goal: goal.one})
 	return nil
+}
+
+// growthRows show that a sync costs by what changed: a new file of 1, 8 and 64 MiB.
+func (b *bench) growthRows(c *client, dir string) error {
+	name := filepath.Join(dir, "grown")
+	content := make([]byte, 0, 64*mebibyte)
+	source, err := openSource()
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	for _, size := range []int{1, 8, 64} {
+		more, err := source.take(int64(size*mebibyte - len(content)))
+		if err != nil {
+			return err
+		}
+		content = append(content, more...)
+		start := time.Now()
+		if err := os.WriteFile(filepath.Join(b.work, "grown"), content, 0o644); err != nil {
+			return err
+		}
+		floor := time.Since(start)
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			return err
+		}
+		start = time.Now()
+		if err := c.call("glue/session/sync", map[string]any{}, nil); err != nil {
+			return err
+		}
+		b.add(row{what: fmt.Sprintf("growth: a new file of %d MiB → in the sandbox", size), floor: "writing it", base: floor, here: time.Since(start), goal: "linear in changed bytes"})
+	}
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	return c.call("glue/session/sync", map[string]any{}, nil)
 }
 
 // returnRow measures a return of 5 commits over 20 files beside `git am` of its mbox.

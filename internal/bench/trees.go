@@ -18,32 +18,40 @@ import (
 	"glue-lsp/workspace"
 )
 
-// measureTrees measures reading a repository into a bundle and restoring it, beside tar
-// with zstd on the same files.
+// treeGoals are the goals of one tree's rows.
+type treeGoals struct{ bundle, restored string }
+
+// measureTrees measures reading the small tree into a bundle and restoring it, beside
+// tar with zstd on the same files.
 func (b *bench) measureTrees() error {
-	dir := filepath.Join(b.work, "thirty")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := makeRepo(dir, 2800, 30*mebibyte, 100); err != nil {
+	return b.treeRows(b.small, 5, treeGoals{bundle: "≤ 300 ms, ≤ 10 MB", restored: "≤ 400 ms"})
+}
+
+// measureManyTrees is the same with the large tree.
+func (b *bench) measureManyTrees() error {
+	return b.treeRows(b.large, 1, treeGoals{bundle: "linear", restored: "linear"})
+}
+
+func (b *bench) treeRows(t *repo, runs int, goal treeGoals) error {
+	dir, err := t.make()
+	if err != nil {
 		return err
 	}
 	g, err := git.Find(b.ctx)
 	if err != nil {
 		return err
 	}
-	archive := filepath.Join(b.work, "floor.tar.zst")
-	start := time.Now()
-	if err := pack(dir, archive); err != nil {
+	archive := filepath.Join(b.work, t.name+".tar.zst")
+	floor, err := median(runs, func() error { return pack(dir, archive) })
+	if err != nil {
 		return err
 	}
-	floor := time.Since(start)
 	var size int64
 	run := 0
-	here, err := median(5, func() error {
+	here, err := median(runs, func() error {
 		run++
 		var err error
-		size, err = b.snapshot(g, dir, filepath.Join(b.work, fmt.Sprintf("snap%d", run)))
+		size, err = b.snapshot(g, dir, filepath.Join(b.work, fmt.Sprintf("%s-snap%d", t.name, run)))
 		return err
 	})
 	if err != nil {
@@ -54,38 +62,66 @@ func (b *bench) measureTrees() error {
 		return err
 	}
 	b.add(row{
-		what: "2,800 files, 30 MB, 100 edited: snapshot and bundle, cold", floor: "tar and zstd -3 of the same files",
-		text: fmt.Sprintf("%s, %.1f MB | %s, %.1f MB | %.1f×", short(floor), float64(st.Size())/1e6, short(here), float64(size)/1e6, here.Seconds()/floor.Seconds()),
-		goal: "≤ 300 ms, ≤ 10 MB",
+		what: t.what + ", 100 edited: snapshot and bundle, cold", floor: "tar and zstd -3 of the same files",
+		text: fmt.Sprintf("%s, %.1f MB | %s, %.1f MB | %.1f×, %.2f× the bytes", short(floor), float64(st.Size())/1e6, short(here), float64(size)/1e6, here.Seconds()/floor.Seconds(), float64(size)/float64(st.Size())),
+		goal: goal.bundle,
 	})
-	start = time.Now()
-	if err := unpack(archive, filepath.Join(b.work, "untar")); err != nil {
+	run = 0
+	floor, err = median(runs, func() error {
+		run++
+		return unpack(archive, filepath.Join(b.work, fmt.Sprintf("%s-untar%d", t.name, run)))
+	})
+	if err != nil {
 		return err
 	}
-	floor = time.Since(start)
-	bundle := filepath.Join(b.work, "snap1", "bundle")
+	bundle := filepath.Join(b.work, t.name+"-snap1", "bundle")
 	run = 0
-	here, err = median(5, func() error {
+	here, err = median(runs, func() error {
 		run++
-		return restore(bundle, filepath.Join(b.work, fmt.Sprintf("restored%d", run)))
+		return restore(bundle, filepath.Join(b.work, fmt.Sprintf("%s-restored%d", t.name, run)))
 	})
 	if err != nil {
 		return err
 	}
 	b.add(row{what: "the same restored by plain `git` from the bundle", floor: "untar of the same files", base: floor, here: here, goal: "–"})
-	return b.openSplit(g, dir, floor)
+	for _, warm := range []bool{false, true} {
+		parts, err := b.openParts(g, dir, filepath.Join(b.work, t.name+"-parts"))
+		if err != nil {
+			return err
+		}
+		if !warm {
+			b.add(row{what: "the same restored in the sandbox, repository included", floor: "untar of the same files", base: floor, here: parts.filling, goal: goal.restored})
+		}
+		what := "an open's parts"
+		if warm {
+			what += ", warm"
+		}
+		b.add(row{what: what, floor: "–", goal: "–", text: parts.cells()})
+	}
+	return nil
 }
 
-// openSplit opens a session's parts one by one, to show where its time goes.
-func (b *bench) openSplit(g *git.Git, dir string, untar time.Duration) error {
-	to := filepath.Join(b.work, "split")
+// openParts are the parts of a session's open.
+type openParts struct{ reading, bundling, starting, filling time.Duration }
+
+func (p openParts) cells() string {
+	return fmt.Sprintf("– | reading %s, bundling %s, sandbox %s, filling it %s | –", short(p.reading), short(p.bundling), short(p.starting), short(p.filling))
+}
+
+// openParts opens a session's parts one by one, to show where its time goes. The second
+// time what the first one kept is of use.
+func (b *bench) openParts(g *git.Git, dir, to string) (p openParts, err error) {
 	w, err := workspace.Open(b.ctx, g, dir, workspace.Options{CacheDir: filepath.Join(to, "cache")})
 	if err != nil {
-		return err
+		return p, err
+	}
+	to, err = os.MkdirTemp(to, "session-")
+	if err != nil {
+		return p, err
 	}
 	s, err := workspace.CreateStore(b.ctx, g, filepath.Join(to, "objects.git"), w.Source().Format)
 	if err != nil {
-		return err
+		return p, err
 	}
 	at := time.Now()
 	lap := func() time.Duration {
@@ -95,39 +131,31 @@ func (b *bench) openSplit(g *git.Git, dir string, untar time.Duration) error {
 	}
 	snap, err := w.Snapshot(b.ctx, s, nil)
 	if err != nil {
-		return err
+		return p, err
 	}
-	reading := lap()
-	base, err := s.Base(b.ctx, snap, "main", filepath.Join(to, "bundle"))
+	p.reading = lap()
+	base, err := s.Base(b.ctx, snap, git.History{}, "main", filepath.Join(to, "bundle"), 0)
 	if err != nil {
-		return err
+		return p, err
 	}
-	bundling := lap()
+	p.bundling = lap()
 	box, err := local.New(local.Options{AgentPath: b.server, Home: to, Environ: os.Environ()}).Open(b.ctx, sandbox.Spec{
-		Session: "split", Dir: to, TreeDir: filepath.Join(to, "tree"),
+		Session: "parts", Dir: to, TreeDir: filepath.Join(to, "tree"),
 	})
 	if err != nil {
-		return err
+		return p, err
 	}
-	starting := lap()
-	f, err := os.Open(filepath.Join(to, "bundle"))
+	p.starting = lap()
+	f, err := os.Open(base.BundlePath)
 	if err != nil {
-		return err
+		return p, err
 	}
 	defer f.Close()
 	err = box.Populate(b.ctx, sandbox.PopulateRequest{
-		Bundle: f, Size: base.BundleSize, Commit: base.Commit, Branch: "main", Format: w.Source().Format, Entries: snap.Entries, Token: "bench",
+		Bundle: f, Size: base.BundleSize, Lengths: base.Lengths, Commit: base.Commit, Branch: "main", Format: w.Source().Format, Entries: snap.Entries, Token: "bench",
 	})
-	if err != nil {
-		return err
-	}
-	filling := lap()
-	b.add(row{what: "the same restored in the sandbox, repository included", floor: "untar of the same files", base: untar, here: filling, goal: "≤ 400 ms"})
-	b.add(row{
-		what: "an open's parts", floor: "–", goal: "–",
-		text: fmt.Sprintf("– | reading %s, bundling %s, sandbox %s, filling it %s | –", short(reading), short(bundling), short(starting), short(filling)),
-	})
-	return box.Close(b.ctx)
+	p.filling = lap()
+	return p, errors.Join(err, box.Close(b.ctx))
 }
 
 func (b *bench) snapshot(g *git.Git, dir, to string) (int64, error) {
@@ -143,7 +171,7 @@ func (b *bench) snapshot(g *git.Git, dir, to string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	base, err := s.Base(b.ctx, snap, "main", filepath.Join(to, "bundle"))
+	base, err := s.Base(b.ctx, snap, git.History{}, "main", filepath.Join(to, "bundle"), 0)
 	return base.BundleSize, err
 }
 
