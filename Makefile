@@ -4,6 +4,8 @@ GOFUMPT       := v0.12.0
 GOTESTSUM     := v1.13.0
 # A real Go repository that tests run on, taken from the Go module cache.
 export GLUE_TEST_TREE_MODULE := golang.org/x/tools@v0.52.0
+# Real projects in other languages, fetched once into this folder.
+export GLUE_TEST_PROJECTS := $(abspath .tools/projects)
 
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -30,6 +32,10 @@ deps: # what running and testing need from the system
 .PHONY: trees
 trees: # other people's repositories that tests and benchmarks work on
 	go mod download $(GLUE_TEST_TREE_MODULE)
+
+.PHONY: projects
+projects: # other people's projects, with dependencies, whose tests our tests run
+	@scripts/install-projects $(GLUE_TEST_PROJECTS)
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT):
 	GOBIN=$(abspath $(TOOLS)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
@@ -58,11 +64,11 @@ vet:
 	GOOS=darwin go vet $(PKGS)
 
 .PHONY: unit
-unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees # all but the contract that each runtime passes as a whole, which takes a minute each
+unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects # all but the contract that each runtime passes as a whole, which takes a minute each
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short -skip Contract $(PKGS)
 
 .PHONY: test
-test: deps trees build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
+test: deps trees projects build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -timeout 15m $(PKGS)
 
 .PHONY: race
@@ -74,11 +80,8 @@ bench: deps build ## measure against floors in the same run, and write docs/benc
 	go run ./internal/bench -server bin/glue-lsp -out docs/benchmarks.md
 
 .PHONY: soak
-soak: deps build ## the laws and fuzz targets, for long
-	go test -count=1 -timeout 60m ./workspace -run Law -rapid.checks=5000
-	go test -count=1 -timeout 60m ./sandbox/agent -run AHostThatFollows -rapid.checks=5000
-	go test ./internal/wire -run '^$$' -fuzz FuzzFrames -fuzztime 60s
-	go test ./internal/wire -run '^$$' -fuzz FuzzConn -fuzztime 60s
+soak: deps build ## laws, fuzz targets and crashes by the thousand, drawn anew, in about 40 minutes (PARTS="laws crashes" for some of them)
+	@scripts/soak $(PARTS)
 
 .PHONY: docs
 docs: ## write the pages that come from tables in the code
