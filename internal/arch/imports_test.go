@@ -22,15 +22,17 @@ var mayImport = map[string][]string{
 
 	"sandbox":             {"internal/tree"},
 	"sandbox/sandboxtest": {"sandbox", "internal/tree"},
-	"sandbox/agent":       {"sandbox", "internal/tree"},
+	"sandbox/agent":       {"sandbox", "internal/tree", "internal/pack"},
 	"sandbox/local":       {"sandbox", "sandbox/agent"},
 
 	"config":           {},
 	"internal/tree":    {},
-	"internal/git":     {"internal/tree"},
+	"internal/pack":    {"internal/tree"},
+	"internal/git":     {"internal/tree", "internal/pack"},
 	"internal/wire":    {},
 	"internal/lsptest": {"internal/wire"},
 	"internal/arch":    {},
+	"internal/lawtest": {},
 	"internal/demo":    {"internal/lsptest", "internal/wire"},
 	"internal/bench":   {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local"},
 }
