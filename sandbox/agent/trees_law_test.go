@@ -198,7 +198,7 @@ func TestANewClientsFirstCaptureNeedsTheHostsList(t *testing.T) {
 }
 
 func TestRulesDecideWhatStaysInside(t *testing.T) {
-	r := rules{temp: ".glue-own-"}
+	r := rules{}
 	r.setIgnore([]tree.IgnoreFile{{Content: []byte("*.log\nout/\nsecret*\n!keep.log\n")}, {Dir: "sub", Content: []byte("*.tmp\n")}})
 	r.setInclude([]string{"secret.env", "/out/dist/*.js", "deep/**/x.log", "vendor/"})
 	for _, x := range []struct {
@@ -221,15 +221,19 @@ func TestRulesDecideWhatStaysInside(t *testing.T) {
 		{"out/other", true, true},
 		{"deep/a/b/x.log", false, false},
 		{"deep/a/b/y.log", false, true},
-		{".glue-own-0123", false, true},
-		{"sub/.glue-own-0123", true, true},
+		{".glue-0123456789ab-0123456789ab", false, true},
+		{"sub/.glue-0123456789ab-0123456789ab", true, true},
+		{".glue-tmp-ABCDEFGHIJKLMNOPQRSTUVWXYZ", false, true},
+		{".glue-0123456789ab-0123456789xy", false, false},
+		{".glue-0123456789ab-0123456789ab.txt", false, false},
+		{".glue-tmp-notes", false, false},
 		{".glue-other-1", false, false},
 	} {
 		if got := r.ignored(x.path, x.isDir); got != x.want {
 			t.Errorf("%s (folder %v): ignored %v", x.path, x.isDir, got)
 		}
 	}
-	none := rules{temp: ".glue-own-"}
+	none := rules{}
 	if none.ignored("anything", false) {
 		t.Error("without rules something is ignored")
 	}
@@ -283,7 +287,7 @@ func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
 func TestAWriteThatWasGivenUpComesToNothingOnceTheHostCapturedAgain(t *testing.T) {
 	root := t.TempDir()
-	tr := newTrees(root, ".glue-test-", "", nil)
+	tr := newTrees(root, "", nil)
 	ctx := testContext(t)
 	agree := func(view string) {
 		t.Helper()
