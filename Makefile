@@ -68,8 +68,27 @@ unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects # all but the contract
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short -skip Contract $(PKGS)
 
 .PHONY: test
-test: deps trees projects build format lint vet $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
+test: deps trees projects build format lint vet emulator sidecar $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -timeout 15m $(PKGS)
+
+.PHONY: modalemu
+modalemu: # the emulator of Modal, for tests
+	cd modalemu && go build -o ../bin/modalemu .
+
+.PHONY: emulator
+emulator: deps modalemu $(TOOLS)/golangci-lint-$(GOLANGCI_LINT) # the emulator's own checks and tests, Modal's among them
+	cd modalemu && ../$(TOOLS)/golangci-lint run ./... && go test -timeout 10m ./...
+
+PYTHON := $(TOOLS)/python
+$(PYTHON)/installed: sidecar/requirements-test.txt
+	rm -rf $(PYTHON) && python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: sidecar
+sidecar: deps modalemu $(PYTHON)/installed # the sidecar's checks and tests, with Modal's SDK against the emulator
+	cd sidecar && ../$(PYTHON)/bin/ruff check . && ../$(PYTHON)/bin/ruff format --check . && ../$(PYTHON)/bin/mypy glue_sidecar tests
+	cd sidecar && MODALEMU=$(abspath bin/modalemu) ../$(PYTHON)/bin/python -m unittest -q tests.test_sidecar
 
 .PHONY: race
 race: ## all tests under the race detector

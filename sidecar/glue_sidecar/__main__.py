@@ -1,0 +1,80 @@
+"""The process: standard input and output carry the protocol, and nothing else may.
+
+usage: python -I … glue_sidecar [--control-fd N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+
+from .service import Service
+from .tunnel import Descriptors
+from .wire import Connection
+
+
+def private_output() -> int:
+    """Keeps standard output for the protocol, and sends what anybody prints to standard
+    error."""
+    mine = os.dup(1)
+    os.set_inheritable(mine, False)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return mine
+
+
+async def streams(out: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=64 << 10)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb", 0))
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(out, "wb", 0))
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def serve(out: int, control: socket.socket | None) -> None:
+    loop = asyncio.get_running_loop()
+    service = Service(Descriptors(control))
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(sig, service.stopping.set)
+    reader, writer = await streams(out)
+    service.connection = Connection(reader, writer, service.methods())
+    serving = asyncio.create_task(service.connection.serve())
+    stopping = asyncio.create_task(service.stopping.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        # The answer to shutdown is still to go out.
+        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+            await asyncio.wait_for(writer.drain(), 1.0)
+    service.connection = None
+    await service.end_all()
+    for task in (serving, stopping):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+    writer.close()
+
+
+def main() -> int:
+    out = private_output()
+    parser = argparse.ArgumentParser(prog="glue_sidecar")
+    parser.add_argument("--control-fd", type=int)
+    args = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=os.environ.get("GLUE_SIDECAR_LOG", "WARNING"), format="%(name)s: %(message)s")
+    # On a cut network asyncio repeats one warning without end.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    control = None
+    if args.control_fd is not None:
+        control = socket.socket(fileno=args.control_fd)
+        control.setblocking(False)
+    asyncio.run(serve(out, control))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
