@@ -165,8 +165,12 @@ func packBase(path string) string {
 }
 
 // linkPack gives a pack a second name. The index comes last, for with it the pack
-// counts.
+// counts: a pack without one is what a crash left, or another process is about to
+// finish, and then has the same content.
 func linkPack(from, to, base string) error {
+	if _, err := os.Lstat(filepath.Join(to, base+".idx")); errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(filepath.Join(to, base+".pack"))
+	}
 	for _, ending := range []string{".pack", ".idx"} {
 		if err := os.Link(filepath.Join(from, base+ending), filepath.Join(to, base+ending)); err != nil {
 			return err

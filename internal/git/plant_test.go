@@ -242,6 +242,31 @@ func from(t testing.TB, g *Git, f tree.Format, dir string, files map[string]stri
 	return r, id, len(held)
 }
 
+func TestAPackWhoseIndexACrashLostIsSharedAnew(t *testing.T) {
+	isolate(t)
+	g := findGit(t)
+	dir := filepath.Join(t.TempDir(), "packs")
+	files := corpus(40, 2000)
+	first, _, _ := from(t, g, tree.SHA1, dir, files)
+	for _, base := range first.ownPacks() {
+		if err := os.Remove(filepath.Join(dir, base+".idx")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, base+".pack")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, base+".pack"), []byte("of another attempt"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := (&PackCache{Dir: dir}).Lend(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, n := from(t, g, tree.SHA1, dir, files); n != len(files) {
+		t.Errorf("%d of %d contents came from the cache", n, len(files))
+	}
+}
+
 func TestF23_AStoreIsWholeWithoutTheCacheThatItBeganWith(t *testing.T) {
 	isolate(t)
 	g := findGit(t)
