@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"sandbox":             {"internal/tree"},
 	"sandbox/sandboxtest": {"sandbox", "internal/tree"},
 	"sandbox/agent":       {"sandbox", "internal/tree", "internal/pack"},
-	"sandbox/local":       {"sandbox", "sandbox/agent"},
+	"sandbox/local":       {"sandbox", "sandbox/agent", "internal/tree"},
 
 	"config":           {},
 	"internal/tree":    {},
