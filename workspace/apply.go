@@ -165,7 +165,9 @@ func (w *Workspace) Apply(ctx context.Context, writes []Write) error {
 	if err := root.Sync(); err != nil {
 		return applyError(op, j.undo(w.Root(), err))
 	}
-	record.settle()
+	if err := record.settle(); err != nil {
+		return applyError(op, j.undo(w.Root(), err))
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -129,9 +130,28 @@ func (j *journal) undo(path string, err error) *ApplyError {
 	if err := j.root.Sync(); err != nil && len(report.Undone) > 0 && !errors.Is(err, fs.ErrNotExist) {
 		report.Lost[path] = err
 	}
-	// What could not be put back is reported here, and is the person's from now on.
-	j.record.settle()
+	again := report.again()
+	if j.record == nil || len(again) == 0 && j.record.settle() == nil {
+		return report
+	}
+	for _, path := range again {
+		report.Lost[path] = fmt.Errorf("%w (this is tried again before the next return)", report.Lost[path])
+	}
+	j.record.leave()
 	return report
+}
+
+// again gives the lost paths that whoever finds the record is to try again: all but what
+// somebody changed since, which is theirs.
+func (e *ApplyError) again() []string {
+	var paths []string
+	for path, err := range e.Lost {
+		var changed *tree.ChangedError
+		if !errors.As(err, &changed) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 func (j *journal) takeBack(s *step) error {

@@ -61,7 +61,8 @@ type Mbox struct {
 //
 // The mbox applies to the agreed tree, so that the person's own edits are never in
 // it: one message for each commit on the first-parent chain of the sandbox's HEAD,
-// and one for what was not committed. Plain `git am` on Meta.BaseSHA gives the
+// and one for what was not committed; where a symbolic link becomes a folder, one that
+// removes it goes before. Plain `git am` on Meta.BaseSHA gives the
 // sandbox's tree byte for byte; `git am -k --keep-cr --empty=keep
 // --patch-format=mboxrd` also gives messages as they were, but for what the meta file
 // keeps. That each message gives its tree is verified.
@@ -123,6 +124,8 @@ type mboxMessage struct {
 	folded   []string    // commits whose changes it carries as well
 	from, to string
 	binary   bool        // text too goes as binary patches
+	way      bool        // it only removes links for the next one's folders
+	whole    bool        // it is not to be split
 	patch    []filePatch // until text is made
 	paths    []rawPath
 	text     []byte // as it stands in the mbox

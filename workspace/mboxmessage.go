@@ -14,6 +14,9 @@ import (
 // uncommittedSubject is the subject of the message of what was not committed.
 const uncommittedSubject = "Uncommitted changes in the sandbox"
 
+// waySubject is the subject of a message that only removes links, see makeWay.
+const waySubject = "Symbolic links that become folders go first"
+
 // noSubject stands for an empty message: git am takes none.
 const noSubject = "(no message)"
 

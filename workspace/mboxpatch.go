@@ -39,6 +39,13 @@ func (b *mboxBuilder) render(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		split, err := b.makeWay(ctx, fits)
+		if err != nil {
+			return err
+		}
+		if split {
+			continue
+		}
 		failed, err := b.verify(ctx, b.messages[:fits])
 		if err != nil {
 			return err
@@ -81,7 +88,14 @@ func (b *mboxBuilder) fallBack(i int) bool {
 	}
 	next := b.messages[i+1]
 	next.from = m.from
-	next.folded = append(append(m.folded, m.commit.id), next.folded...)
+	if m.commit != nil {
+		m.folded = append(m.folded, m.commit.id)
+	}
+	next.folded = append(m.folded, next.folded...)
+	if m.way {
+		next.whole = true
+		b.warn("a symbolic link becomes a folder within one message of the mbox, which git am may refuse; runtime.bundle holds it")
+	}
 	b.messages = append(b.messages[:i], b.messages[i+1:]...)
 	return true
 }
@@ -241,6 +255,9 @@ func (b *mboxBuilder) compose(m *mboxMessage) []byte {
 		id = m.commit.id
 	}
 	l, _ := letterOf(m.commit, b.meta.CapturedAt)
+	if m.way {
+		l.subject = waySubject
+	}
 	var w bytes.Buffer
 	l.write(&w, id)
 	m.start = w.Len()

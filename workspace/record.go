@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -87,7 +88,7 @@ func (w *Workspace) writeRecord(steps []*step) (_ *record, err error) {
 	r := &record{dir: dir, lock: flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(0o600)), token: tree.NewToken()}
 	defer func() {
 		if err != nil {
-			r.settle()
+			r.drop()
 		}
 	}()
 	if err := r.lock.Lock(); err != nil {
@@ -151,15 +152,33 @@ func (r *record) turnBack(root *tree.Root) {
 	}
 }
 
-// settle says that everything is as it shall stay.
-func (r *record) settle() {
+// settle says, durably, that everything is as it shall stay. After an error the record may
+// count, now or after a power cut, and is still held.
+func (r *record) settle() error {
 	if r == nil {
-		return
+		return nil
 	}
-	// First what makes it count. If that fails, the files are found to be as they are
-	// wanted, or as they were, by whoever reads it.
-	_ = os.Remove(filepath.Join(r.dir, intentFile))
+	if err := endIntent(r.dir); err != nil {
+		return fmt.Errorf("the record of this return cannot be ended: %w", err)
+	}
+	r.drop()
+	return nil
+}
+
+// endIntent makes a record count no more. Only then may what it kept go: a power cut must
+// not bring the one back without the other.
+func endIntent(dir string) error {
+	return errors.Join(ignoreGoneRecord(os.Remove(filepath.Join(dir, intentFile))), syncFolder(dir))
+}
+
+// drop deletes a record that does not count.
+func (r *record) drop() {
 	_ = os.RemoveAll(r.dir)
+	_ = r.lock.Close()
+}
+
+// leave lets go of a record as it is: whoever comes next puts back what it names.
+func (r *record) leave() {
 	_ = r.lock.Close()
 }
 

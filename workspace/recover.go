@@ -84,7 +84,7 @@ func putBack(root *tree.Root, rootDir, dir string) (notes []string, err error) {
 		return r.notes, err
 	}
 	root.UseToken("")
-	if err := os.Remove(filepath.Join(dir, intentFile)); err != nil {
+	if err := endIntent(dir); err != nil {
 		return r.notes, err
 	}
 	if r.unsettled == 0 {
