@@ -71,6 +71,7 @@ func TestX1_AWorkspaceCannotRunProgramsOrSendData(t *testing.T) {
 		"modal":   map[string]any{"python_path": "./evil", "modal_cli": "./evil", "secrets": []any{"all"}},
 		"local":   map[string]any{"isolation": "none", "network": "on"},
 		"return":  map[string]any{"mode": "disk"},
+		"history": "full",
 		"exclude": []any{"*.bin"},
 	}
 	got, warnings, err := Load(Sources{Workspace: hostile, Trusted: true})
@@ -85,7 +86,7 @@ func TestX1_AWorkspaceCannotRunProgramsOrSendData(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("a workspace changed what it may not (-want +got):\n%s", diff)
 	}
-	for _, key := range []string{"runtime", "setup", "include", "runners", "modal.python_path", "local.isolation", "return.mode"} {
+	for _, key := range []string{"runtime", "setup", "include", "runners", "modal.python_path", "local.isolation", "return.mode", "history"} {
 		if !strings.Contains(strings.Join(warnings, "\n"), key+" from the workspace does not count") {
 			t.Errorf("no warning names %s: %q", key, warnings)
 		}

@@ -108,7 +108,7 @@ func Table() []Setting {
 			set:  func(s *Settings, v any) { s.Exclude = v.([]string) },
 		},
 		{
-			Key: "history", Type: String, Default: "none",
+			Key: "history", Type: String, Default: "none", UserOnly: true,
 			Help: "How much of HEAD's history the sandbox gets, with the tags that point into it, for builds that ask git: none, shallow:N (commits) or full. More than bundle_max_mb of it stays behind, with a warning.",
 			set:  func(s *Settings, v any) { s.History = v.(string) },
 		},
@@ -120,7 +120,7 @@ func Table() []Setting {
 		},
 		{
 			Key: "share", Type: Strings, Default: dependencyFolders(), UserOnly: true,
-			Help: "Ignored folders that a local sandbox is lent, by name or pattern; what commands write there stays in the sandbox. An empty list lends none.",
+			Help: "Ignored folders that a local sandbox is lent, by name or pattern; what commands write there stays in the sandbox. Download caches of this machine (~/.m2/repository, ~/.cargo/registry, Go modules and such), which may hold private sources of other projects, are lent with them. An empty list lends none of either.",
 			set:  func(s *Settings, v any) { s.Share = v.([]string) },
 		},
 		{

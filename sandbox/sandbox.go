@@ -70,6 +70,9 @@ type Spec struct {
 	// has from the start, as they are on the host, and that are no part of its tree. What is
 	// written there stays inside. It is asked when the sandbox starts; nil is none.
 	Lend func(ctx context.Context) ([]string, error)
+	// LendCaches lends what tools downloaded for every project of this machine, such as
+	// ~/.m2/repository, in the same way. Private sources may be among it.
+	LendCaches bool
 	// Progress is told what takes long in opening; nil is nobody.
 	Progress func(message string)
 }
@@ -350,7 +353,7 @@ type CommitsRequest struct {
 type Commits struct {
 	Fingerprint string
 	Unchanged   bool
-	HasGit      bool
+	HasGit      bool   // also where its repository cannot be read, but not where it is gone
 	Head        string // commit id, "" if unborn or broken
 	Branch      string
 	Refs        map[string]string

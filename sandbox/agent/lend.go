@@ -14,6 +14,10 @@ type Overlay struct {
 // mounted, each as "<index> <why>\n". It is closed when all are.
 const ReportFD = 4
 
+// FolderTrouble begins the report of an overlay whose folder could not be opened. All
+// others are about mounting.
+const FolderTrouble = "folder "
+
 // LendArgs are the arguments with which a program that asks IsAgent mounts overlays and
 // then becomes argv, in the mount namespace that it was started in. With a failure it ends
 // with a status other than 0, and argv is not run.

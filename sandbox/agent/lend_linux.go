@@ -54,7 +54,7 @@ func inUserNamespace() bool {
 func (o Overlay) mount(ownUsers bool) error {
 	lower, err := openLent(o.Root, o.Path)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s%s: %w", FolderTrouble, o.Path, err)
 	}
 	defer unix.Close(lower)
 	var fds [2]int

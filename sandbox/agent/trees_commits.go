@@ -51,17 +51,17 @@ func (t *trees) commits(ctx context.Context, known []string, fingerprint string)
 		return out, ctx.Err()
 	}
 	if err != nil {
-		out.problem = t.problem(err)
+		out.problem, out.hasGit = t.problem(err)
 	}
 	return out, nil
 }
 
-// problem says why there are no commits to be had.
-func (t *trees) problem(err error) string {
+// problem says why there are no commits to be had, and whether there is a repository.
+func (t *trees) problem(err error) (why string, hasGit bool) {
 	if _, serr := os.Lstat(t.root + "/.git"); errors.Is(serr, fs.ErrNotExist) {
-		return "there is no git repository in " + t.root + " any more"
+		return "there is no git repository in " + t.root + " any more", false
 	}
-	return "the git repository in " + t.root + " cannot be read: " + err.Error()
+	return "the git repository in " + t.root + " cannot be read: " + err.Error(), true
 }
 
 func (t *trees) readCommits(ctx context.Context, known []string, out *commitsFound) error {

@@ -102,6 +102,9 @@ func (p *plan) bubblewrap(c choice) error {
 	if leads {
 		v.withoutBelow(p.spec.HostRoot)
 	}
+	// Commands of earlier sessions wrote there: what PATH or a certificate's variable
+	// names of it is not shown, see dirs.
+	v.withoutBelow(filepath.Join(home, cacheName))
 	if real := realHome(p.environ); real != home {
 		// Tools that look in HOME find what is shown in the real one's place.
 		if err := linkToolchains(real, p.dirs.home); err != nil {
@@ -143,10 +146,14 @@ func (p *plan) bubblewrap(c choice) error {
 		args = append(args, "--ro-bind", os.DevNull, file)
 	}
 	if leads {
-		args = append(args, p.hostRootArgs(&v)...)
+		more, err := p.hostRootArgs(&v, home)
+		if err != nil {
+			return err
+		}
+		args = append(args, more...)
 	}
 	mods := ""
-	if dir := goModules(p.environ); dir != "" {
+	if dir := p.goModules(); dir != "" {
 		mods = insideMods
 		args = append(args, "--ro-bind", dir, mods)
 	}
@@ -160,7 +167,7 @@ func (p *plan) bubblewrap(c choice) error {
 		"--as-pid-1", "--info-fd", "3", "--", insideAgent,
 	)
 	p.argv = slices.Concat(args, p.agentArgs(filepath.Join(insideRun, socketName)).List())
-	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, p.cacheVariables(home), goVariables(p.environ, mods))...)
+	p.env = environment(p.environ, p.spec.Env, slices.Concat([]string{"HOME=" + home}, p.cacheVariables(home), goVariables(p.environ, mods), javaVariables(p.environ, home))...)
 	p.hasInit = true
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
 
@@ -21,7 +22,7 @@ const (
 )
 
 // Checks looks at the isolation and at what commands will find in a sandbox, by
-// opening one.
+// opening one. Where it would confine nothing and nobody agreed to that, it is not opened.
 func (r *Runtime) Checks(ctx context.Context, spec sandbox.Spec) []sandbox.Check {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
@@ -38,6 +39,10 @@ func (r *Runtime) Checks(ctx context.Context, spec sandbox.Spec) []sandbox.Check
 	checks = append(checks, isolation)
 	for _, gap := range choice.gaps {
 		checks = append(checks, sandbox.Check{Name: "local isolation gap", Status: "ok", Detail: gap})
+	}
+	if choice.unasked && !spec.Unconfined {
+		q := choice.question()
+		return append(checks, sandbox.Check{Name: "local sandbox", Status: "warn", Detail: "not opened, and no tool asked: " + q.Message, Hint: q.Hint})
 	}
 	return append(checks, r.checkInside(ctx, spec)...)
 }
@@ -77,10 +82,10 @@ func (r *Runtime) checkInside(ctx context.Context, spec sandbox.Spec) []sandbox.
 	if err != nil {
 		return []sandbox.Check{failed("local sandbox", err)}
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = tree.RemoveAll(dir) }()
 	began := time.Now()
 	whole := spec
-	spec.Session, spec.Dir, spec.TreeDir, spec.Unconfined = "doctor", dir, filepath.Join(dir, "t"), true
+	spec.Session, spec.Dir, spec.TreeDir = "doctor", dir, filepath.Join(dir, "t")
 	spec.Subdir = "" // the tree is empty
 	box, err := r.open(ctx, spec, true)
 	if err != nil {

@@ -122,8 +122,9 @@ func landlockGaps(abi int, network string) []string {
 	}
 	return append(gaps,
 		"/tmp and /var/tmp are out of reach: programs that do not honour TMPDIR fail",
-		"programs that open a terminal of their own (script, tmux, expect) fail",
+		"programs that open a terminal of their own (script, tmux, expect), or theirs by a name such as /dev/stdout, fail",
 		"files in /dev/shm of your other programs can be read and written by whoever guesses their names",
+		"System V shared memory, semaphores and message queues and POSIX message queues of your other programs are within reach (databases are known to use them)",
 		"programs and settings of the machine (such as /usr, /etc and /opt) can be read",
 		"memory, processor time and disk space are not limited",
 	)

@@ -109,7 +109,7 @@ func (p *plan) landlock(c choice) error {
 	}
 	addSystem(conf, v, p.hidden(), secrets)
 	addFile(conf, p.agentPath)
-	mods := goModules(p.environ)
+	mods := p.goModules()
 	if real, err := filepath.EvalSymlinks(mods); mods != "" && err == nil {
 		conf.allow(pathRule{Path: raw(real), Rights: mayRead})
 	}
@@ -126,6 +126,7 @@ func (p *plan) landlock(c choice) error {
 	p.argv = []string{p.agentPath, agent.Word, holdWord, arg}
 	own := slices.Concat(
 		[]string{"HOME=" + p.dirs.home, "TMPDIR=" + p.dirs.tmp}, p.cacheVariables(p.dirs.home), goVariables(p.environ, mods),
+		javaVariables(p.environ, p.dirs.home),
 	)
 	p.env = environment(p.environ, p.spec.Env, own...)
 	p.hasInit = true

@@ -188,6 +188,8 @@ func TestGapsAreSaidOfEachKernel(t *testing.T) {
 		{abiScopes, "on", "reach it as you do", true},
 		{newestABI, "on", "/tmp", true},
 		{newestABI, "on", "memory", true},
+		{newestABI, "none", "System V shared memory", true},
+		{newestABI, "on", "POSIX message queues", true},
 	} {
 		if got := has(tt.abi, tt.network, tt.word); got != tt.want {
 			t.Errorf("version %d, network %s: %q is said: %v", tt.abi, tt.network, tt.word, got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -146,7 +147,10 @@ func (r *Runtime) agentPath() (string, error) {
 	return abs, nil
 }
 
-// dirs are a sandbox's folders on the host.
+// dirs are a sandbox's folders on the host. The tree and the socket's folder stay over
+// Reopen. The others are new for each start: bubblewrap makes mount points in them by
+// their paths and follows links there, before the host's root is out of its reach, and so
+// must only ever find folders that no command has written.
 type dirs struct {
 	tree   string // the workspace
 	home   string // HOME, with caches
@@ -167,17 +171,37 @@ const (
 )
 
 func makeDirs(treeDir string) (dirs, error) {
+	fail := func(dir string, err error) (dirs, error) {
+		return dirs{}, &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: dir, Message: "the sandbox's folder cannot be made: " + err.Error(), Err: err}
+	}
+	if err := os.MkdirAll(treeDir, 0o700); err != nil {
+		return fail(treeDir, err)
+	}
+	own, err := freshFolder(treeDir)
+	if err != nil {
+		return fail(own, err)
+	}
 	d := dirs{
-		tree: filepath.Join(treeDir, treeName), home: filepath.Join(treeDir, "home"), tmp: filepath.Join(treeDir, "tmp"),
-		varTmp: filepath.Join(treeDir, "vartmp"), run: filepath.Join(treeDir, runName), lent: filepath.Join(treeDir, "lent"), log: filepath.Join(treeDir, "agent.log"),
+		tree: filepath.Join(treeDir, treeName), home: filepath.Join(own, "home"), tmp: filepath.Join(own, "tmp"),
+		varTmp: filepath.Join(own, "vartmp"), run: filepath.Join(treeDir, runName), lent: filepath.Join(own, "lent"), log: filepath.Join(treeDir, "agent.log"),
 		init: filepath.Join(treeDir, "init.json"),
 	}
-	for _, dir := range []string{treeDir, d.tree, d.home, d.tmp, d.varTmp, d.run} {
+	for _, dir := range []string{d.tree, d.home, d.tmp, d.varTmp, d.run} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return d, &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: dir, Message: "the sandbox's folder cannot be made: " + err.Error(), Err: err}
+			return fail(dir, err)
 		}
 	}
 	return d, nil
+}
+
+// freshFolder makes the folder of one start, own.1 for the first.
+func freshFolder(treeDir string) (string, error) {
+	for n := 1; ; n++ {
+		dir := filepath.Join(treeDir, fmt.Sprintf("own.%d", n))
+		if err := os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
+			return dir, err
+		}
+	}
 }
 
 // plan is how one sandbox will be started.
@@ -220,7 +244,8 @@ func (p *plan) unconfined() error {
 	p.root = p.dirs.tree
 	p.argv = append([]string{p.agentPath}, p.agentArgs(p.dirs.socket()).List()...)
 	own := append([]string{"HOME=" + p.dirs.home, "TMPDIR=" + p.dirs.tmp}, p.cacheVariables(p.dirs.home)...)
-	own = append(own, goVariables(p.environ, goModules(p.environ))...)
+	own = append(own, goVariables(p.environ, p.goModules())...)
+	own = append(own, javaVariables(p.environ, p.dirs.home)...)
 	p.env = environment(p.environ, p.spec.Env, own...)
 	return nil
 }
@@ -230,20 +255,15 @@ func (p *plan) linkCache() error {
 	if p.spec.CacheDir == "" {
 		return nil
 	}
-	home, err := openPrivate(p.dirs.home)
-	if err == nil {
-		err = home.link(cacheName, p.spec.CacheDir)
-		_ = home.Close()
-	}
-	if err != nil {
-		return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: p.dirs.home, Message: err.Error(), Err: err}
-	}
-	return nil
+	return linkIn(p.dirs.home, cacheName, p.spec.CacheDir)
 }
 
 // cacheName is where tools keep caches in HOME, see the XDG Base Directory
 // Specification.
 const cacheName = ".cache"
+
+// goModName is where in it go keeps modules.
+const goModName = "go-mod"
 
 // cacheVariables lead tools that keep caches elsewhere to the folder that lasts.
 func (p *plan) cacheVariables(home string) []string {
@@ -251,7 +271,7 @@ func (p *plan) cacheVariables(home string) []string {
 		return nil
 	}
 	dir := filepath.Join(home, cacheName)
-	return []string{"GOMODCACHE=" + filepath.Join(dir, "go-mod"), "npm_config_cache=" + filepath.Join(dir, "npm")}
+	return []string{"GOMODCACHE=" + filepath.Join(dir, goModName), "npm_config_cache=" + filepath.Join(dir, "npm")}
 }
 
 func (p *plan) agentArgs(socket string) agent.Args {

@@ -42,7 +42,7 @@ func AgentMain(args []string, stdin io.Reader, stdout io.Writer) int {
 }
 
 // ownFolder says that no overlay can stand for a folder here.
-func ownFolder(string) bool { return false }
+func ownFolder(_, _ string) bool { return false }
 
 func (p *plan) mayOwnUsers() bool { return false }
 

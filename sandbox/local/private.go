@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"syscall"
+
+	"glue-lsp/sandbox"
 )
 
 // privateFolder is a sandbox's HOME or its caches as the host changes them. Commands may
@@ -41,6 +43,19 @@ func (f privateFolder) folder(name string) error {
 	}
 	if err := f.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	return nil
+}
+
+// linkIn makes a link in a private folder.
+func linkIn(dir, name, target string) error {
+	private, err := openPrivate(dir)
+	if err == nil {
+		err = private.link(name, target)
+		_ = private.Close()
+	}
+	if err != nil {
+		return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: dir, Message: err.Error(), Err: err}
 	}
 	return nil
 }

@@ -73,13 +73,16 @@ func (p *plan) planLoans(ctx context.Context, overlays bool) error {
 	if !overlays {
 		return nil
 	}
-	if home := realHome(p.environ); home != "" {
+	if home := realHome(p.environ); home != "" && p.spec.LendCaches {
 		for _, name := range homeCaches {
+			if name == cargoGit && namesToken(filepath.Join(home, name)) {
+				continue
+			}
 			p.loans = append(p.loans, loan{root: home, path: name, at: filepath.Join(p.dirs.home, name), ofHome: true})
 		}
 	}
 	for i := range p.loans {
-		if l := &p.loans[i]; l.problem == "" && ownFolder(filepath.Join(l.root, l.path)) {
+		if l := &p.loans[i]; l.problem == "" && ownFolder(l.root, l.path) {
 			if err := p.makeOverlay(i); err != nil {
 				return &sandbox.Error{Kind: sandbox.Unavailable, Op: "open", Path: l.at, Message: "the sandbox's folder cannot be made: " + err.Error(), Err: err}
 			}
@@ -178,7 +181,7 @@ func (p *plan) stageFailed(tried []int, err error, known *lending) {
 	switch {
 	case len(failed) == 0 && !p.ownUsers && p.mayOwnUsers():
 		p.ownUsers = true // root without the right to mount may have it over itself
-	case len(failed) == 0 || len(failed) == len(tried):
+	case len(failed) == 0 || len(failed) == len(tried) && !anyFolderTrouble(failed):
 		why := err.Error()
 		for _, w := range failed {
 			why = w
@@ -193,6 +196,17 @@ func (p *plan) stageFailed(tried []int, err error, known *lending) {
 			p.noOverlays([]int{i}, why)
 		}
 	}
+}
+
+// anyFolderTrouble reports whether a refusal came from a folder, which may have changed
+// since it was looked at, and so says nothing of the kernel.
+func anyFolderTrouble(refusals map[int]string) bool {
+	for _, why := range refusals {
+		if strings.HasPrefix(why, agent.FolderTrouble) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *plan) noOverlays(loans []int, why string) {
@@ -227,6 +241,11 @@ func (p *plan) settleLoans(ctx context.Context) error {
 				return ctx.Err()
 			}
 			l.how, l.problem = "", err.Error()
+		}
+	}
+	if !p.onlyLooking {
+		if err := p.linkPrivateModules(); err != nil {
+			return err
 		}
 	}
 	return p.keepCaches()

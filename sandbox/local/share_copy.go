@@ -46,6 +46,9 @@ func (c *copier) copy(ctx context.Context, l loan) (how string, err error) {
 		return "", err
 	}
 	defer src.Close()
+	if c.to != "" && fixedInPlace(src) {
+		return "", fmt.Errorf("it holds a conda environment, which works only where it was made, and overlays do not work here; %s", shareHint)
+	}
 	first, err := c.measure(ctx, src)
 	if err != nil {
 		return "", err

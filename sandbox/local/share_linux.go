@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,12 +15,17 @@ import (
 	"glue-lsp/sandbox/agent"
 )
 
-// ownFolder reports whether an overlay can stand for a folder: it is one, and not a link,
-// and of an owner that this user can be in a user namespace, where a file of anybody else
-// cannot be changed.
-func ownFolder(path string) bool {
-	info, err := os.Lstat(path)
-	if err != nil || !info.IsDir() {
+// ownFolder reports whether an overlay can stand for a folder below root: it is one, no
+// link leads to it, and its owner is one that this user can be in a user namespace, where a
+// file of anybody else cannot be changed.
+func ownFolder(root, path string) bool {
+	dir, err := openFolder(root, path)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	info, err := dir.Stat(".")
+	if err != nil {
 		return false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
@@ -105,7 +111,8 @@ func (p *plan) leadsToHostRoot(home string) bool {
 			return false
 		}
 	}
-	for _, at := range []string{"/proc", "/sys", "/dev/pts", insideRun} {
+	// Nor in the caches, in which commands' links lead anywhere.
+	for _, at := range []string{"/proc", "/sys", "/dev/pts", insideRun, filepath.Join(home, cacheName)} {
 		if within(at, root) {
 			return false
 		}
@@ -115,22 +122,24 @@ func (p *plan) leadsToHostRoot(home string) bool {
 
 // hostRootArgs make the host's path of the root lead to the workspace. It is a link, so
 // that a file has one real path, unless the folder itself can be seen there.
-func (p *plan) hostRootArgs(v *view) []string {
+func (p *plan) hostRootArgs(v *view, home string) ([]string, error) {
 	root := p.spec.HostRoot
 	if v.visible(root) {
-		return []string{"--bind", p.dirs.tree, root}
+		return []string{"--bind", p.dirs.tree, root}, nil
 	}
-	return []string{"--symlink", workspaceRoot, root}
+	for at, dir := range map[string]string{home: p.dirs.home, "/tmp": p.dirs.tmp, "/var/tmp": p.dirs.varTmp} {
+		if rel, err := filepath.Rel(at, root); err == nil && filepath.IsLocal(rel) {
+			// A second attempt meets it, which bubblewrap would take for a mistake.
+			return nil, linkIn(dir, rel, workspaceRoot)
+		}
+	}
+	return []string{"--symlink", workspaceRoot, root}, nil
 }
 
 // withoutBelow takes out what would be shown of a folder: PATH may name programs of the
 // workspace, which its own tree has.
 func (v *view) withoutBelow(dir string) {
-	kept := v.binds[:0]
-	for _, b := range v.binds {
-		if !within(dir, b.at) {
-			kept = append(kept, b)
-		}
-	}
-	v.binds = kept
+	v.binds = slices.DeleteFunc(v.binds, func(b bind) bool { return within(dir, b.at) })
+	below := func(p string) bool { return within(dir, p) }
+	v.maskDir, v.maskFile = slices.DeleteFunc(v.maskDir, below), slices.DeleteFunc(v.maskFile, below)
 }

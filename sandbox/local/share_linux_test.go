@@ -291,43 +291,18 @@ func TestX6_AWorkspaceBelowAShownFolderIsSeenOnlyAsItWentUp(t *testing.T) {
 	}
 }
 
-func TestF30_DownloadsOfTheMachineAreReadAndNotWritten(t *testing.T) {
-	home, environ := userHome(t, map[string]string{
-		".cargo/registry/cache/x.crate": "crate", ".cargo/credentials.toml": "SECRET", ".m2/repository/j.jar": "jar", ".m2/settings.xml": "SECRET",
-	})
-	box := open(t, Options{Isolation: Bubblewrap, Environ: environ}, nil)
-	if out := sh(t, box, `cat ~/.cargo/registry/cache/x.crate ~/.m2/repository/j.jar; echo new > ~/.cargo/registry/cache/y; rm ~/.m2/repository/j.jar; cat ~/.m2/settings.xml ~/.cargo/credentials.toml 2>/dev/null; true`); out != "cratejar" {
-		t.Errorf("got %q", out)
-	}
-	if _, err := os.Stat(filepath.Join(home, ".cargo/registry/cache/y")); err == nil {
-		t.Error("the host's cache was written")
-	}
-	if _, err := os.Stat(filepath.Join(home, ".m2/repository/j.jar")); err != nil {
-		t.Error("the host's cache was emptied")
-	}
-}
-
-func TestF30_DownloadsLastWhereTheMachineHasNone(t *testing.T) {
-	for _, isolation := range isolations {
-		t.Run(isolation, func(t *testing.T) {
-			_, environ := userHome(t, map[string]string{"x": ""})
-			caches := t.TempDir()
-			with := func(s *sandbox.Spec) { s.CacheDir = caches }
-			first := open(t, Options{Isolation: isolation, Environ: environ}, with)
-			sh(t, first, "mkdir -p ~/.cargo/registry/cache ~/.m2/repository && echo kept > ~/.cargo/registry/cache/x")
-			if err := first.Close(testContext(t)); err != nil {
-				t.Fatal(err)
-			}
-			next := open(t, Options{Isolation: isolation, Environ: environ}, with)
-			if out := sh(t, next, "cat ~/.cargo/registry/cache/x"); out != "kept\n" {
-				t.Errorf("got %q", out)
-			}
-		})
-	}
-}
-
 // planFor is a runtime's plan, up to its start.
 func planFor(t *testing.T, r *Runtime, change func(*sandbox.Spec)) *plan {
+	t.Helper()
+	home, environ := userHome(t, nil)
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return planIn(t, r, environ, change)
+}
+
+// planIn is planFor in an environment.
+func planIn(t *testing.T, r *Runtime, environ []string, change func(*sandbox.Spec)) *plan {
 	t.Helper()
 	base := t.TempDir()
 	spec := sandbox.Spec{Session: "s1", Dir: filepath.Join(base, "s"), TreeDir: filepath.Join(base, "t"), Log: t.Logf}
@@ -342,10 +317,6 @@ func planFor(t *testing.T, r *Runtime, change func(*sandbox.Spec)) *plan {
 	}
 	agentPath, err := r.agentPath()
 	if err != nil {
-		t.Fatal(err)
-	}
-	home, environ := userHome(t, nil)
-	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p := &plan{spec: spec, dirs: d, agentPath: agentPath, environ: environ, isolation: choice.isolation}

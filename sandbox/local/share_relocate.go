@@ -14,19 +14,54 @@ import (
 // maxScript bounds the files of a virtual environment that are looked through.
 const maxScript = 1 << 20
 
-// relocate leads a virtual environment that was copied to its new place. Its scripts
-// name their interpreter, and installs of the project itself their sources, by the place
-// where it was made; see "How venvs work" in https://docs.python.org/3/library/venv.html.
-func relocate(dir *os.Root, from, to string) error {
-	if _, err := dir.Lstat("pyvenv.cfg"); err != nil {
-		return nil //nolint:nilerr // not a virtual environment
-	}
-	return fs.WalkDir(dir.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !namesItsPlace(name) {
+// maxNested is how deep below a lent folder an environment is searched: tox has them in
+// .tox/<name>, pixi in .pixi/envs/<name>.
+const maxNested = 3
+
+// environments gives the folders in and below dir that hold a file or folder of that name.
+func environments(dir *os.Root, marker string) []string {
+	var out []string
+	_ = fs.WalkDir(dir.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return nil //nolint:nilerr // unreadable inside as outside
+		case d.Name() == marker:
+			out = append(out, path.Dir(name))
 		}
-		return replaceIn(dir, filepath.FromSlash(name), from, to)
+		if d.IsDir() && name != "." && strings.Count(name, "/") >= maxNested {
+			return fs.SkipDir
+		}
+		return nil
 	})
+	return out
+}
+
+// fixedInPlace reports whether a folder holds conda's environments, whose programs have
+// their path compiled in, see "Making packages relocatable" in
+// https://docs.conda.io/projects/conda-build.
+func fixedInPlace(dir *os.Root) bool { return len(environments(dir, "conda-meta")) > 0 }
+
+// relocate leads the virtual environments in a folder that was copied to their new place.
+// Their scripts name their interpreter, and installs of the project itself their sources,
+// by the place where they were made; see "How venvs work" in
+// https://docs.python.org/3/library/venv.html.
+func relocate(dir *os.Root, from, to string) error {
+	for _, at := range environments(dir, "pyvenv.cfg") {
+		venv, err := dir.OpenRoot(filepath.FromSlash(at))
+		if err != nil {
+			return err
+		}
+		err = fs.WalkDir(venv.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() || !namesItsPlace(name) {
+				return nil //nolint:nilerr // unreadable inside as outside
+			}
+			return replaceIn(venv, filepath.FromSlash(name), from, to)
+		})
+		if err := errors.Join(err, venv.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // namesItsPlace reports whether a file of a virtual environment may hold its path.

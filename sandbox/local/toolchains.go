@@ -5,16 +5,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // homeTools are what a sandbox sees, read-only, of the user's HOME: folders of
 // compilers, interpreters and their managers. Whatever is not named here is not
 // there. Where a manager keeps secrets or a cache beside its tools, only the tools
-// are named.
+// are named. None is below .cache, such as Poetry's virtual environments: that folder is
+// one that commands write and that lasts, in which nothing may be mounted (see dirs).
 var homeTools = []string{
 	// Python
 	".pyenv", ".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx", ".local/share/virtualenvs", ".local/share/hatch",
-	".local/share/pypoetry", ".cache/pypoetry/virtualenvs", ".local/pipx", ".local/lib", ".rye", ".pixi/bin", ".pixi/envs", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba",
+	".local/share/pypoetry", ".local/pipx", ".local/lib", ".rye", ".pixi/bin", ".pixi/envs", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba",
 	// JavaScript
 	".nvm", ".volta", ".fnm", ".local/share/fnm", ".nodenv", ".n", ".local/share/pnpm", ".bun/bin", ".deno/bin", ".npm-global", ".yarn/bin",
 	// Go, Rust, C
@@ -32,9 +34,27 @@ var homeTools = []string{
 var homeSettings = []string{".cargo/config.toml", ".cargo/config", ".tool-versions", ".config/mise/config.toml", ".config/pip/pip.conf", ".bunfig.toml", ".condarc"}
 
 // homeCaches are folders of HOME in which tools keep what they downloaded for every
-// project: a sandbox reads the machine's and writes its own. They hold no credentials,
-// which stand beside them.
-var homeCaches = []string{".cargo/registry", ".cargo/git", ".m2/repository", ".m2/wrapper", ".gradle/caches", ".gradle/wrapper", ".ivy2/cache", ".nuget/packages"}
+// project: a sandbox reads the machine's and writes its own. Credentials stand beside
+// them, but for cargoGit.
+var homeCaches = []string{".cargo/registry", cargoGit, ".m2/repository", ".m2/wrapper", ".gradle/caches", ".gradle/wrapper", ".ivy2/cache", ".nuget/packages"}
+
+// cargoGit are repositories that cargo cloned, with the addresses they came from.
+const cargoGit = ".cargo/git"
+
+// namesToken reports whether a repository below cargoGit names an address with a password
+// or token in it. The user of ssh://git@host is none.
+func namesToken(dir string) bool {
+	for _, pattern := range []string{"db/*/config", "db/*/FETCH_HEAD", "checkouts/*/*/.git/config", "checkouts/*/*/.git/FETCH_HEAD"} {
+		names, _ := filepath.Glob(filepath.Join(dir, pattern)) // only bad patterns are errors
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil || userinfo.Match(bytes.ReplaceAll(b, []byte("://git@"), []byte("://"))) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // secretWords in a settings file keep it out.
 var secretWords = [][]byte{[]byte("token"), []byte("password"), []byte("secret"), []byte("_auth"), []byte("credential"), []byte("@")}
@@ -57,13 +77,13 @@ func secretFree(path string) bool {
 	if err != nil {
 		return false
 	}
+	return !holdsSecret(b)
+}
+
+// holdsSecret reports whether settings may hold a secret.
+func holdsSecret(b []byte) bool {
 	b = bytes.ToLower(b)
-	for _, word := range secretWords {
-		if bytes.Contains(b, word) {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(secretWords, func(word []byte) bool { return bytes.Contains(b, word) })
 }
 
 // realHome is the user's HOME, if it is one to take tools from.

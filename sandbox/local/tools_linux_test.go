@@ -21,23 +21,28 @@ func goTool(t *testing.T) {
 	}
 }
 
-func TestF30_GoModulesOfTheMachineAreUsedAndTheirCacheStaysPrivate(t *testing.T) {
-	goTool(t)
-	// A module that exists in no proxy but the machine's own download cache.
-	home, environ := userHome(t, nil)
-	mods := filepath.Join(home, "go", "pkg", "mod", "cache", "download", "example.com", "only", "here", "@v")
+// onlyHere lays a module that exists in no proxy but the machine's own download cache.
+func onlyHere(t *testing.T, home string) {
+	t.Helper()
+	mods := filepath.Join(home, "go", "pkg", "mod", "cache", "download", "example.com", "only", "!here", "@v")
 	put(t, filepath.Join(mods, "list"), "v1.0.0\n")
 	put(t, filepath.Join(mods, "v1.0.0.info"), `{"Version":"v1.0.0"}`)
-	put(t, filepath.Join(mods, "v1.0.0.mod"), "module example.com/only/here\n")
-	zipModule(t, filepath.Join(mods, "v1.0.0.zip"), "example.com/only/here@v1.0.0/", map[string]string{
-		"go.mod": "module example.com/only/here\n", "here.go": "package here\n\nconst Word = \"from the machine\"\n",
+	put(t, filepath.Join(mods, "v1.0.0.mod"), "module example.com/only/Here\n")
+	zipModule(t, filepath.Join(mods, "v1.0.0.zip"), "example.com/only/Here@v1.0.0/", map[string]string{
+		"go.mod": "module example.com/only/Here\n", "here.go": "package here\n\nconst Word = \"from the machine\"\n",
 	})
+}
+
+func TestF30_GoModulesOfTheMachineAreUsedAndTheirCacheStaysPrivate(t *testing.T) {
+	goTool(t)
+	home, environ := userHome(t, nil)
+	onlyHere(t, home)
 	environ = append(environ, "PATH="+os.Getenv("PATH"), "GOPROXY=off", "GOSUMDB=off", "GOTOOLCHAIN=local")
-	box := open(t, Options{Isolation: Bubblewrap, Environ: environ}, func(s *sandbox.Spec) { s.Network = "none" })
+	box := open(t, Options{Isolation: Bubblewrap, Environ: environ}, func(s *sandbox.Spec) { s.Network, s.LendCaches = "none", true })
 	tree := box.tree(t)
-	put(t, filepath.Join(tree, "go.mod"), "module m\n\ngo 1.21\n\nrequire example.com/only/here v1.0.0\n")
-	put(t, filepath.Join(tree, "m.go"), "package m\n\nimport _ \"example.com/only/here\"\n")
-	out, errs, status := run(t, box, sandbox.ExecRequest{Command: `go mod tidy && cat "$(go list -m -f '{{.Dir}}' example.com/only/here)/here.go"`})
+	put(t, filepath.Join(tree, "go.mod"), "module m\n\ngo 1.21\n\nrequire example.com/only/Here v1.0.0\n")
+	put(t, filepath.Join(tree, "m.go"), "package m\n\nimport _ \"example.com/only/Here\"\n")
+	out, errs, status := run(t, box, sandbox.ExecRequest{Command: `go mod tidy && cat "$(go list -m -f '{{.Dir}}' example.com/only/Here)/here.go"`})
 	if status != 0 || !strings.Contains(out, "from the machine") {
 		t.Fatalf("status %d: %s%s", status, out, errs)
 	}
@@ -85,6 +90,9 @@ func TestX10_TheModuleProxyOfTheMachineIsReadAsData(t *testing.T) {
 	put(t, filepath.Join(home, ".config", "go", "env"), "GOPROXY=https://mine.example\n")
 	if got := goProxy([]string{path, "HOME=" + home}); got != "https://mine.example" {
 		t.Errorf("from the user's file: %q", got)
+	}
+	if got := goProxy([]string{path, "HOME=" + home, "GOENV=off"}); got != "https://mirror.example,direct" {
+		t.Errorf("without the user's file: %q", got)
 	}
 	env := append([]string{path, "HOME=" + home}, "GOPROXY=https://me:token@proxy.example")
 	if got := goVariables(env, insideMods); strings.Contains(strings.Join(got, " "), "token") {

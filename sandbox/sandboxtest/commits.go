@@ -161,7 +161,7 @@ func commitTests(caps Caps) []test {
 			for _, command := range []string{"rm -rf .git/objects/pack/*; echo x >> readme.md", "printf garbage > .git/HEAD", "rm -rf .git", "printf 'gitdir: /none' > .git"} {
 				b.inRoot(t, command)
 				got := b.commits(t, h, "")
-				if got.Problem == "" {
+				if got.Problem == "" || got.HasGit == (command == "rm -rf .git") {
 					t.Errorf("after %q: %+v", command, got)
 				}
 			}
