@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"glue-lsp/internal/git"
@@ -146,6 +142,8 @@ func (c *checkpointer) hasFailed() bool {
 func (c *checkpointer) next() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// Nobody would begin the one that is waited for.
+	c.settle(c.wanted, &Error{Kind: Lost, Op: "take a checkpoint", Message: "the sandbox is gone"})
 	c.wanted++
 	c.begun = c.wanted
 	return c.wanted
@@ -190,10 +188,11 @@ func (s *Session) captureDurably(ctx context.Context, seq int, sb sandbox.Sandbo
 		return err
 	}
 	// Files are kept also where the commits cannot be had.
-	commits, commitsErr := s.fetchCommits(ctx, sb)
+	commits, owed, commitsErr := s.fetchCommits(ctx, sb)
 	if commitsErr != nil && !isDead(commitsErr) {
-		s.warn("commits made in the sandbox could not be read: %v", commitsErr)
+		s.warn("commits made in the sandbox could not be read, and are tried again; until then they are only in its own repository: %v", commitsErr)
 	}
+	owes := !isDead(commitsErr) && s.owe(owed)
 	st := s.snapshotState()
 	next := checkpointed{theirs: st.Theirs, head: st.Head}
 	moved := commits || next != s.safe
@@ -213,7 +212,7 @@ func (s *Session) captureDurably(ctx context.Context, seq int, sb sandbox.Sandbo
 		st.Counted = [2]string{st.Agreed, st.Theirs}
 	})
 	// With nothing new, what is on the disk already is as good; only the number is lost.
-	if err := s.save(moved); err != nil {
+	if err := s.save(moved || owes); err != nil {
 		return err
 	}
 	s.safe = next
@@ -272,119 +271,4 @@ func (s *Session) countChanged(ctx context.Context, st *state) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// fetchCommits takes in the commits that were made inside.
-func (s *Session) fetchCommits(ctx context.Context, sb sandbox.Sandbox) (changed bool, err error) {
-	st := s.snapshotState()
-	known := []string{st.Base.Commit}
-	if st.Head != "" {
-		known = append(known, st.Head)
-	}
-	if err := s.readPastTags(ctx); err != nil {
-		return false, err
-	}
-	known = slices.AppendSeq(known, maps.Keys(s.pastTags))
-	c, err := sb.Commits(ctx, sandbox.CommitsRequest{Known: known, Fingerprint: st.Fingerprint})
-	if err != nil {
-		return false, err
-	}
-	if c.Unchanged {
-		return false, nil
-	}
-	if c.Problem != "" {
-		s.warn("commits made in the sandbox could not be read: %s", c.Problem)
-	}
-	// Tags that went up with the history were not made inside.
-	maps.DeleteFunc(c.Refs, func(_, id string) bool { return s.pastTags[id] })
-	head := st.Head
-	if c.Bundle != nil {
-		err := s.store.Repo.Ingest(ctx, c.Bundle, git.IngestLimits)
-		_ = c.Bundle.Close()
-		if err != nil {
-			// The files themselves are captured; only the history of them is missing.
-			s.warn("commits made in the sandbox were refused: %v", err)
-			if ctx.Err() == nil && !isFull(err) { // else it is worth another try
-				s.update(func(st *state) { st.Fingerprint = c.Fingerprint })
-			}
-			return false, nil
-		}
-	}
-	if c.Head != "" && c.Head != st.Base.Commit {
-		head = c.Head
-	}
-	if err := s.keepRefs(ctx, c); err != nil {
-		s.warn("commits made in the sandbox could not be kept: %v", err)
-		return false, nil // the next checkpoint tries again
-	}
-	refs := map[string]string{}
-	for name, id := range c.Refs {
-		if id != head && id != st.Base.Commit {
-			refs[name] = id
-		}
-	}
-	s.update(func(st *state) { st.Fingerprint, st.Head, st.Refs = c.Fingerprint, head, refs })
-	return head != st.Head || c.Bundle != nil, nil
-}
-
-// readPastTags finds, once, which objects the tags are that went up with the history;
-// the caller holds trees.
-func (s *Session) readPastTags(ctx context.Context) error {
-	if s.pastTags != nil {
-		return nil
-	}
-	out, err := s.store.Repo.Output(ctx, "for-each-ref", "--format=%(objectname)", "refs/tags/")
-	if err != nil {
-		return err
-	}
-	s.pastTags = map[string]bool{}
-	for _, id := range strings.Fields(string(out)) {
-		s.pastTags[id] = true
-	}
-	return nil
-}
-
-// isFull reports whether git or a write of our own found no space.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || strings.Contains(err.Error(), "No space left on device")
-}
-
-// maxRefs bounds how many commits a sandbox's refs can name; what HEAD reaches does not
-// need one.
-const maxRefs = 10_000
-
-// keepRefs points refs of ours at what the sandbox's refs name, so that all of it is
-// in the bundle that a return writes. Ours are named by what they point at: names from
-// inside may be any bytes of any length, and thousands of tags name one commit.
-func (s *Session) keepRefs(ctx context.Context, c *sandbox.Commits) error {
-	refs := map[string]string{}
-	if c.Head != "" {
-		refs["refs/glue/head"] = c.Head
-	}
-	base := s.snapshotState().Base.Commit
-	var ids []string
-	for _, id := range c.Refs {
-		if id != c.Head && id != base && !s.kept[id] {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	if len(ids) > maxRefs {
-		s.warn("the sandbox has more than %d branches and tags; some are not kept", maxRefs)
-		ids = ids[:maxRefs]
-	}
-	for _, id := range ids {
-		refs["refs/glue/inside/"+id] = id
-	}
-	if err := s.store.Repo.SetRefs(ctx, refs); err != nil {
-		return err
-	}
-	if s.kept == nil {
-		s.kept = map[string]bool{}
-	}
-	for _, id := range ids {
-		s.kept[id] = true
-	}
-	return nil
 }

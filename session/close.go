@@ -2,24 +2,42 @@ package session
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+
+	"glue-lsp/internal/tree"
+	"glue-lsp/sandbox"
 )
 
 // Close ends the session: running commands get TERM, then KILL; a last checkpoint is
 // taken; with o the changes are returned; then the sandbox ends. The session's folder
 // stays, so that what was not returned still can be.
 func (s *Session) Close(ctx context.Context, o *ReturnOptions, p Progress) (*Return, error) {
-	ctx, done, err := s.begin(ctx)
-	if err != nil {
-		return nil, err
+	closed := s.hasEnded()
+	out, err := following(ctx, s, func(s *Session) (*Return, error) {
+		ctx, done, err := s.begin(ctx)
+		if errors.Is(err, errMoved) && s.hasEnded() {
+			closed = true // by somebody else; what is to be returned still is
+			if o == nil {
+				return &Return{}, nil
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		return s.close(ctx, o, p)
+	})
+	if out != nil && closed {
+		out.Terminated = true
 	}
-	defer done()
-	return s.close(ctx, o, p)
+	return out, err
 }
 
 // end is Close for a server that ends: it waits for nobody's decision, and returns
-// nothing.
+// nothing. What a sandbox that died left and that could not be captured in time is left
+// to a finisher.
 func (s *Session) end(ctx context.Context) error {
 	done, err := s.lastTurn(ctx)
 	if err != nil {
@@ -27,6 +45,9 @@ func (s *Session) end(ctx context.Context) error {
 	}
 	defer done()
 	_, err = s.close(ctx, nil, nil)
+	if st := s.snapshotState(); s.hasEnded() && st.owed() && s.m.isStopped() {
+		s.m.handOn(s)
+	}
 	return err
 }
 
@@ -97,12 +118,16 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	}
 	out.Terminated = err == nil
 	s.waitForWork(ctx)
-	s.mu.Lock()
-	s.sb = nil
-	s.mu.Unlock()
 	s.clearTree(out)
 	s.update(func(st *state) {
-		if st.State != StateLost {
+		switch {
+		case st.State == StateLost:
+		case out.Unavailable != nil && !st.Recovered:
+			st.State = StateLost
+			if st.Lost == nil {
+				st.Lost = &LostInfo{Kind: string(sandbox.ExecutorDead), Message: out.Unavailable.Message}
+			}
+		default:
 			st.State = Closed
 		}
 	})
@@ -114,6 +139,10 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	delete(s.m.open, s.ID())
 	s.m.forgetExecs(s)
 	s.m.mu.Unlock()
+	// Last: whoever finds that the session has ended looks for it in its folder.
+	s.mu.Lock()
+	s.sb = nil
+	s.mu.Unlock()
 	s.m.announce(s)
 	return err
 }
@@ -156,35 +185,5 @@ func (s *Session) clearTree(out *Return) {
 	}
 }
 
-// removeTree deletes a sandbox's tree, also where commands took the right to do so
-// away from its folders.
-func removeTree(dir string) error {
-	if err := os.RemoveAll(dir); err == nil {
-		return nil
-	}
-	// Through a root: what is left of a sandbox may still swap a folder for a link.
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	openUp(root, ".")
-	return os.RemoveAll(dir)
-}
-
-// openUp gives the owner's rights on folders back; what stays locked shows when it is
-// removed.
-func openUp(root *os.Root, dir string) {
-	_ = root.Chmod(dir, 0o700)
-	f, err := root.Open(dir)
-	if err != nil {
-		return
-	}
-	entries, _ := f.ReadDir(-1)
-	_ = f.Close()
-	for _, e := range entries {
-		if e.IsDir() {
-			openUp(root, filepath.Join(dir, e.Name()))
-		}
-	}
-}
+// removeTree deletes a sandbox's tree.
+func removeTree(dir string) error { return tree.RemoveAll(dir) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
@@ -59,6 +60,9 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
 		s.ignore.sent = []tree.IgnoreFile{}
 	}
 	left := s.noteSkipped(res.Skipped, room)
+	if slices.Contains(st.LeftInside, gitFolder) {
+		left = append(left, gitFolder) // a capture says nothing about commits
+	}
 	s.update(func(st *state) {
 		st.Token, st.Theirs, st.LeftInside, st.CapturedFrom = res.Token, theirs, left, began
 	})

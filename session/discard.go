@@ -21,13 +21,10 @@ func (s *Session) Discard(ctx context.Context, paths []string) ([]workspace.Chan
 			return nil, err
 		}
 	}
-	if s.hasEnded() {
-		kept, err := s.m.Find(ctx, s.ID())
-		if err != nil {
-			return nil, err
-		}
-		return kept.Discard(ctx, paths)
-	}
+	return following(ctx, s, func(s *Session) ([]workspace.Change, error) { return s.discardOnce(ctx, paths) })
+}
+
+func (s *Session) discardOnce(ctx context.Context, paths []string) ([]workspace.Change, error) {
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -112,6 +109,10 @@ func selected(c workspace.Change, paths []string) bool {
 // tree, so it also works where that is gone. The mbox holds at most maxBytes, 0 for what
 // the session was opened with. It gives the files that it wrote.
 func (s *Session) Export(ctx context.Context, to string, maxBytes int64) ([]string, error) {
+	return following(ctx, s, func(s *Session) ([]string, error) { return s.exportOnce(ctx, to, maxBytes) })
+}
+
+func (s *Session) exportOnce(ctx context.Context, to string, maxBytes int64) ([]string, error) {
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -180,7 +181,7 @@ func (m *Manager) Forget(ctx context.Context, id string) error {
 	if !s.ended {
 		return &Error{Kind: Busy, Op: "delete the session", Session: id, Message: "session " + id + " is open", Hint: "close it first"}
 	}
-	release, err := s.claim()
+	release, err := s.claim(ctx)
 	if err != nil {
 		return err
 	}

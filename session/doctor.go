@@ -54,8 +54,9 @@ func (m *Manager) checkFolder(ctx context.Context, o OpenOptions, spec *sandbox.
 		}
 		return c, true
 	}
-	spec.HostRoot, spec.Subdir = ws.Root(), ws.Subdir()
+	spec.HostRoot, spec.Subdir, spec.LendCaches = ws.Root(), ws.Subdir(), len(o.Share) > 0
 	spec.Lend = func(ctx context.Context) ([]string, error) { return lendable(ctx, ws, o.Share) }
+	spec.Unconfined = m.unconfinedAllowed(o.Folder)
 	if len(o.Setup) > 0 {
 		c.Detail += fmt.Sprintf("; %d setup %s run before the first one", len(o.Setup), plural(len(o.Setup), "command", "commands"))
 	}

@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -20,7 +22,7 @@ func (m *Manager) Finish(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if !st.open() {
+		if !st.owed() {
 			return own.Close()
 		}
 		m.o.Log("session %s: its server has left it; ending it", id)
@@ -49,18 +51,34 @@ func (m *Manager) leaveToFinisher() {
 		return
 	}
 	m.mu.Lock()
-	var left []*Session
-	for _, s := range m.open {
-		if !s.handedOn {
-			s.handedOn = true
-			left = append(left, s)
-		}
-	}
+	left := slices.Collect(maps.Values(m.open))
 	m.mu.Unlock()
 	for _, s := range left {
-		if err := m.o.Finish(s.ID(), s.dir); err != nil {
-			m.o.Log("session %s: nobody can be left to end it; the next start will: %v", s.ID(), err)
-		}
+		m.handOn(s)
+	}
+}
+
+// handOn leaves one session to a finisher, once.
+func (m *Manager) handOn(s *Session) {
+	m.mu.Lock()
+	already := s.handedOn
+	s.handedOn = true
+	m.mu.Unlock()
+	if m.o.Finish == nil || already {
+		return
+	}
+	if err := m.o.Finish(s.ID(), s.dir); err != nil {
+		m.o.Log("session %s: nobody can be left to end it; the next start will: %v", s.ID(), err)
+	}
+}
+
+// isStopped reports whether Shutdown has begun.
+func (m *Manager) isStopped() bool {
+	select {
+	case <-m.stopped:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -240,13 +240,13 @@ func (m *Manager) load(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, &Error{Kind: "unavailable", Session: id, Op: "read the session", Message: err.Error(), Err: err}
 	}
-	if st.open() {
+	if st.owed() {
 		// Its owner died, or is somebody else. What it left comes to the host first.
 		own, now, err := m.takeOver(ctx, id, lockPause)
 		if err != nil {
 			return nil, err
 		}
-		if now.open() {
+		if now.owed() {
 			m.salvageOrLog(ctx, own, now)
 		} else {
 			_ = own.Close()
@@ -286,7 +286,8 @@ func busy(id string, h *holder) *Error {
 }
 
 // List gives the open sessions, then the ended ones whose changes were neither
-// returned nor thrown away, newest first.
+// returned nor thrown away, or whose sandbox died and left what nobody captured yet, newest
+// first.
 func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	m.mu.Lock()
 	var out []Info
@@ -311,11 +312,10 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 			}
 			continue
 		}
-		if st.open() && m.ownedElsewhere(st.ID) {
+		if st.owed() && m.ownedElsewhere(st.ID) {
 			continue // it is not ours to list
 		}
-
-		if !st.unreturned() {
+		if uncaptured := st.State == StateLost && st.owed(); !uncaptured && !st.unreturned() {
 			continue
 		}
 		s := &Session{state: *st}

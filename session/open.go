@@ -142,7 +142,7 @@ func (m *Manager) openOn(folder, runtime string) *Session {
 	defer m.mu.Unlock()
 	for _, s := range m.open {
 		s.mu.Lock()
-		ok := s.state.Folder == folder && s.state.Runtime == runtime && s.state.open() && !s.closing
+		ok := s.state.Folder == folder && s.state.Runtime == runtime && s.state.open() && !s.closing && !s.ending
 		s.mu.Unlock()
 		if ok {
 			return s

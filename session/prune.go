@@ -101,7 +101,7 @@ func (m *Manager) Prune(ctx context.Context, o PruneOptions) (PruneResult, error
 			out.Kept = append(out.Kept, p)
 			continue
 		}
-		remove(p, func() error { return removeTree(t.Dir) })
+		remove(p, func() error { return m.removeOrphan(t.Dir) })
 	}
 	for _, c := range u.Caches {
 		p := Pruned{Kind: "cache", Name: c.Dir, Bytes: c.Bytes, Why: "last used " + c.LastUsed.Format(time.DateOnly)}
@@ -153,6 +153,16 @@ func (m *Manager) removeSession(id string) error {
 	// The tree first: a record without a tree can be read, a tree without a record not.
 	if err := removeTree(m.treeDir(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	return removeTree(dir)
+}
+
+// removeOrphan deletes a tree whose session is gone. A session's folder is there before its
+// tree, so that one that was opened since everything was measured shows.
+func (m *Manager) removeOrphan(dir string) error {
+	id := filepath.Base(dir)
+	if _, err := os.Lstat(m.sessionDir(id)); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("session %s has it by now", id), err)
 	}
 	return removeTree(dir)
 }

@@ -270,3 +270,70 @@ func TestTheDaysFirstSessionPrunes(t *testing.T) {
 		t.Error("an old record is still there")
 	}
 }
+
+// old makes a folder that was last changed long ago.
+func (f *fixture) old(dir string) {
+	f.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		f.Fatal(err)
+	}
+	at := time.Now().Add(-2 * keptFor)
+	if err := os.Chtimes(dir, at, at); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func TestU4_ATreeWhoseSessionAppearedWhileEverythingWasMeasuredStays(t *testing.T) {
+	f := newFixture(t)
+	f.old(filepath.Join(f.home, "trees", "gone"))
+	f.old(filepath.Join(f.home, "trees", "opened"))
+	f.m.o.Now = func() time.Time { // is first asked for after everything was measured
+		if err := os.MkdirAll(filepath.Join(f.home, "sessions", "opened"), 0o700); err != nil {
+			t.Error(err)
+		}
+		return time.Now()
+	}
+	removed, kept := f.pruned(PruneOptions{})
+	if d := cmp.Diff(map[string]string{"gone": "tree"}, removed); d != "" || !strings.Contains(kept["opened"], "by now") {
+		t.Errorf("kept %q, removed:\n%s", kept, d)
+	}
+	if _, err := os.Stat(filepath.Join(f.home, "trees", "opened")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestU4_ASessionThatNobodySettledYetIsNotPruned(t *testing.T) {
+	f := newFixture(t)
+	s := f.open(OpenOptions{})
+	if _, err := s.Close(context.Background(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.m.tidied.Wait() // it reads the clock
+	f.old(filepath.Join(f.home, "trees", s.ID(), "w"))
+	ended, err := readState(s.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.later(keptFor + time.Hour)
+	for name, become := range map[string]func(st *state){
+		"its server died and its sandbox may run":           func(st *state) { st.State, st.Final, st.CapturedFrom = Ready, false, time.Now().Add(time.Hour) },
+		"its server died in a return":                       func(st *state) { st.State, st.Final, st.CapturedFrom = Returning, false, time.Now().Add(time.Hour) },
+		"its end was recorded, but not what it left behind": func(st *state) { st.Final, st.CapturedFrom = false, time.Time{} },
+	} {
+		st := *ended
+		become(&st)
+		if err := writeState(s.Dir(), &st, false); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Duration(0)
+		if removed, kept := f.pruned(PruneOptions{OlderThan: &now, Quota: 1}); removed[s.ID()] != "" || kept[s.ID()] == "" {
+			t.Fatalf("%s: removed %q, kept %q", name, removed, kept)
+		}
+	}
+	if err := writeState(s.Dir(), ended, false); err != nil {
+		t.Fatal(err)
+	}
+	if removed, _ := f.pruned(PruneOptions{}); removed[s.ID()] != "session" {
+		t.Errorf("when it has ended it is not removed: %q", removed)
+	}
+}

@@ -40,7 +40,8 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 	taken := map[string]bool{} // folders that have a session
 	for _, st := range states {
 		key := st.Runtime + "\x00" + st.Folder
-		if !st.open() || isLocked(filepath.Join(m.sessionDir(st.ID), "lock")) {
+		lock := filepath.Join(m.sessionDir(st.ID), "lock")
+		if !st.owed() || isLocked(lock) && readHolder(lock).alive() {
 			continue
 		}
 		if !st.Separate && o.Resume != nil && !taken[key] && st.resumable() {
@@ -119,10 +120,19 @@ func (s *Session) endUnlessClaimed() {
 		cancel()
 		if err != nil {
 			s.m.o.Log("session %s: ending it, since nobody uses it: %v", s.ID(), err)
+			s.goOn()
 			continue
 		}
 		return
 	}
+}
+
+// goOn lets a session that could not be ended be returned again, unless its server ends.
+func (s *Session) goOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Shutdown interrupts after it is said to have begun.
+	s.interrupted = s.m.isStopped()
 }
 
 // claimed notes that somebody uses the session.
@@ -176,7 +186,7 @@ func (m *Manager) recoverOne(ctx context.Context, id string, spare bool) *Info {
 	if err != nil {
 		return nil
 	}
-	if !st.open() {
+	if !st.owed() {
 		_ = own.Close()
 		return nil
 	}
@@ -202,8 +212,8 @@ func (m *Manager) salvageOrLog(ctx context.Context, own *flock.Flock, st *state)
 
 // salvage brings what a session without an owner changed to the host and ends it. After
 // an error the session is as it was, with what came to the host until then. With spare it
-// is also left where commands run in it, which are given. It releases the session's lock
-// in any case.
+// is also left where commands run in it, which are given, or may do so since it lives and
+// cannot be joined now. It releases the session's lock in any case.
 func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spare bool) (running []ExecInfo, err error) {
 	rt, err := m.runtime(st.Runtime)
 	if err != nil {
@@ -220,13 +230,16 @@ func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spar
 		defer own.Close()
 		return nil, m.finishEnding(ctx, rt, spec, st)
 	}
-	sb, err := rt.Attach(ctx, spec, st.Sandbox)
-	if err == nil {
+	sb, err := join(ctx, rt, spec, st.Sandbox)
+	switch {
+	case err == nil:
 		return m.wrapUpFor(ctx, own, st, sb, spare)
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		_ = own.Close()
 		return nil, ctx.Err()
+	case spare && !kindIs(err, sandbox.ExecutorDead):
+		_ = own.Close()
+		return nil, err
 	}
 	why := err
 	if sb, err = rt.Reopen(ctx, spec, st.Sandbox); err == nil {
@@ -237,6 +250,21 @@ func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spar
 		return nil, m.giveUp(st)
 	}
 	return nil, err
+}
+
+// join attaches to a sandbox. One that is just dying gets the time to be dead.
+func join(ctx context.Context, rt sandbox.Runtime, spec sandbox.Spec, state []byte) (sandbox.Sandbox, error) {
+	for began := time.Now(); ; {
+		sb, err := rt.Attach(ctx, spec, state)
+		if err == nil || kindIs(err, sandbox.ExecutorDead) || time.Since(began) > deathSeen {
+			return sb, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(lockPause):
+		}
+	}
 }
 
 // clearAway removes a session that never was ready: nothing can be in it.
@@ -259,10 +287,11 @@ func (m *Manager) finishEnding(ctx context.Context, rt sandbox.Runtime, spec san
 }
 
 // giveUp records that there is neither a sandbox nor a tree: what the last checkpoint
-// holds is what there is.
+// holds is what there is, for good.
 func (m *Manager) giveUp(st *state) error {
 	s := &Session{m: m, dir: m.sessionDir(st.ID), state: *st}
 	s.markOrphan()
+	s.update(func(st *state) { st.Final = true })
 	return s.save(true)
 }
 
@@ -287,8 +316,13 @@ func (m *Manager) wrapUpFor(ctx context.Context, own *flock.Flock, st *state, sb
 	}
 	s.warn("the server that had this session ended; what was changed was captured at %s", m.o.Now().Local().Format(time.TimeOnly))
 	if err := s.end(ctx); err != nil {
-		s.letGo(ctx)
+		if !s.hasEnded() {
+			s.letGo(ctx)
+		}
 		return nil, err
+	}
+	if st := s.snapshotState(); st.owed() {
+		return nil, errors.New("its sandbox ended before all of it was captured")
 	}
 	return nil, nil
 }
@@ -313,13 +347,14 @@ func (m *Manager) captureLeft(ctx context.Context, own *flock.Flock, st *state, 
 		s.leave(ctx)
 		return err
 	}
-	s.update(func(st *state) {
-		st.State, st.Recovered = StateLost, true
-		st.Lost = &LostInfo{Kind: string(sandbox.ExecutorDead), Message: "the server that owned this session ended, and its sandbox too"}
-	})
-	if why != nil && !kindIs(why, sandbox.ExecutorDead) {
-		s.update(func(st *state) { st.Lost.Message = "the server that owned this session ended: " + why.Error() })
+	lost := st.Lost // what its server saw of it
+	if lost == nil {
+		lost = &LostInfo{Kind: string(sandbox.ExecutorDead), Message: "the server that owned this session ended, and its sandbox too"}
+		if why != nil && !kindIs(why, sandbox.ExecutorDead) {
+			lost.Message = "the server that owned this session ended: " + why.Error()
+		}
 	}
+	s.update(func(st *state) { st.State, st.Recovered, st.Lost = StateLost, true, lost })
 	return s.terminate(ctx, &Return{}, nil)
 }
 
@@ -386,8 +421,10 @@ func (s *Session) captureDead(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.update(func(st *state) { st.Sandbox = sb.State() }) // whoever comes next finds this one
-	err = s.captureDurably(ctx, s.check.next(), sb)
+	s.update(func(st *state) { st.Sandbox = sb.State() })
+	if err = s.save(false); err == nil { // whoever comes next finds this one
+		err = s.captureDurably(ctx, s.check.next(), sb)
+	}
 	return errors.Join(err, closeQuietly(ctx, sb))
 }
 
@@ -415,6 +452,22 @@ func (s *Session) awaitRecovery(ctx context.Context) {
 	select {
 	case <-s.recovered:
 	case <-ctx.Done():
+	}
+}
+
+// sandboxEnded reports whether there is no sandbox, or none any more that may come back.
+func (s *Session) sandboxEnded() bool {
+	s.mu.Lock()
+	sb := s.sb
+	s.mu.Unlock()
+	if sb == nil {
+		return true
+	}
+	select {
+	case <-sb.Done():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -459,11 +512,14 @@ func (m *Manager) workspaceLock(folder, runtime string) string {
 // PutOff notes that a person knows of the session's changes and will see to them later,
 // so that nobody asks again.
 func (s *Session) PutOff(ctx context.Context) error {
-	_, done, err := s.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	s.update(func(st *state) { st.Settled = true })
-	return s.save(false)
+	_, err := following(ctx, s, func(s *Session) (struct{}, error) {
+		_, done, err := s.begin(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		defer done()
+		s.update(func(st *state) { st.Settled = true })
+		return struct{}{}, s.save(false)
+	})
+	return err
 }

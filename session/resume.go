@@ -33,11 +33,15 @@ func (m *Manager) resume(ctx context.Context, o OpenOptions) (*Session, error) {
 		return nil, err
 	}
 	s, err = m.rejoin(ctx, own, st, o, true)
-	if err == nil || ctx.Err() != nil {
-		return s, err
+	if err == nil {
+		return s, nil
+	}
+	if ctx.Err() != nil {
+		_ = own.Close()
+		return nil, err
 	}
 	// It cannot be joined. What it left is still worth having.
-	if st.open() {
+	if st.owed() {
 		m.salvageOrLog(ctx, own, st)
 	} else {
 		_ = own.Close() // the process's end releases it too
@@ -143,6 +147,10 @@ func (m *Manager) takeOver(ctx context.Context, id string, patience time.Duratio
 		}
 		return nil, nil, &Error{Kind: "unavailable", Op: "read the session", Session: id, Message: err.Error(), Err: err}
 	}
+	if err := clearStoreLocks(ctx, filepath.Join(dir, "objects.git")); err != nil {
+		_ = own.Close()
+		return nil, nil, &Error{Kind: "unavailable", Op: "read the session", Session: id, Path: dir, Message: err.Error(), Err: err}
+	}
 	return own, st, nil
 }
 
@@ -216,6 +224,7 @@ func (m *Manager) adopt(ctx context.Context, own *flock.Flock, st *state, sb san
 	s.check.begun, s.check.wanted = st.Checkpoint.Seq, st.Checkpoint.Seq
 	s.update(func(st *state) {
 		st.OwnerPID, st.State, st.Sandbox, st.Final, st.Settled = os.Getpid(), Ready, sb.State(), false, false
+		st.Lost = nil
 	})
 	return s, nil
 }
@@ -365,7 +374,7 @@ func (m *Manager) runtime(name string) (sandbox.Runtime, error) {
 // specOf is what a session's sandbox was started with, as far as finding it again needs.
 func (m *Manager) specOf(st *state) sandbox.Spec {
 	spec := sandbox.Spec{
-		Session: st.ID, Dir: m.sessionDir(st.ID), TreeDir: m.treeDir(st.ID), Subdir: st.Subdir, Network: st.Network,
+		Session: st.ID, Dir: m.sessionDir(st.ID), TreeDir: m.treeDir(st.ID), Subdir: st.Subdir, HostRoot: st.HostRoot, Network: st.Network,
 		Tags: map[string]string{"glue-session": st.ID}, Log: m.o.Log,
 	}
 	if !st.PrivateCache {

@@ -57,13 +57,10 @@ type Unavailable struct {
 // Return brings what the sandbox changed back, as an edit for the editor and writes to
 // disk for what an edit cannot carry. The session goes on as it was.
 func (s *Session) Return(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
-	if s.hasEnded() {
-		kept, err := s.m.Find(ctx, s.ID())
-		if err != nil {
-			return nil, err
-		}
-		return kept.Return(ctx, o, p)
-	}
+	return following(ctx, s, func(s *Session) (*Return, error) { return s.returnOnce(ctx, o, p) })
+}
+
+func (s *Session) returnOnce(ctx context.Context, o ReturnOptions, p Progress) (*Return, error) {
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -171,7 +168,8 @@ func addChanges(old, newer []workspace.Change) []workspace.Change {
 }
 
 // lastState brings the known sandbox tree up to date, or falls back to the last
-// checkpoint and says so.
+// checkpoint and says so. A connection that may come back is an error: what the sandbox
+// holds is still to be had.
 func (s *Session) lastState(ctx context.Context, out *Return) error {
 	_, err := s.sandbox("return")
 	if err == nil {
@@ -186,7 +184,7 @@ func (s *Session) lastState(ctx context.Context, out *Return) error {
 		return nil
 	case isCanceled(err):
 		return err
-	case isDead(err) || st.Lost != nil:
+	case st.Lost != nil || s.sandboxEnded():
 		at := st.Checkpoint
 		out.Unavailable = &Unavailable{Reason: "executorDead", Message: st.lostText(), Recovered: &at}
 		return nil

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -132,26 +133,43 @@ func (s *Session) tellNotes() {
 }
 
 // claim keeps other processes out while an ended session is changed, and reads what
-// they did to it before. For an open session it does nothing: its lock is held.
-func (s *Session) claim() (release func(), err error) {
+// they did to it before. What could not be captured when the session was loaded is tried
+// once more; else its last checkpoint is what there is. For an open session it does
+// nothing: its lock is held.
+func (s *Session) claim(ctx context.Context) (release func(), err error) {
 	if !s.ended {
 		return func() {}, nil
 	}
-	l, other, err := takeLock(filepath.Join(s.dir, "lock"), holder{PID: os.Getpid(), Session: s.ID(), Since: s.m.o.Now()})
-	if err != nil {
-		return nil, &Error{Kind: "unavailable", Op: "lock the session", Session: s.ID(), Message: err.Error(), Err: err}
+	own, st, err := s.m.takeBack(ctx, s)
+	if err == nil && st.owed() {
+		s.m.salvageOrLog(ctx, own, st) // lets go of the lock
+		if err = ctx.Err(); err == nil {
+			own, st, err = s.m.takeBack(ctx, s)
+		}
 	}
-	if l == nil {
-		return nil, busy(s.ID(), other)
-	}
-	st, err := readState(s.dir)
 	if err != nil {
-		_ = l.Close()
-		return nil, &Error{Kind: NoSuchSession, Op: "read the session", Session: s.ID(), Message: err.Error(), Err: err}
+		return nil, err
 	}
 	s.update(func(now *state) { *now = *st })
 	s.markOrphan()
-	return func() { _ = l.Close() }, nil
+	return func() { _ = own.Close() }, nil
+}
+
+// takeBack is takeOver for a session that was loaded. It waits for whoever is about to let
+// go, such as this process that has just ended it.
+func (m *Manager) takeBack(ctx context.Context, s *Session) (*flock.Flock, *state, error) {
+	own, st, err := m.takeOver(ctx, s.ID(), lockPause)
+	var e *Error
+	if !errors.As(err, &e) || e.heldBy != os.Getpid() {
+		return own, st, err
+	}
+	m.mu.Lock()
+	open := m.open[s.ID()] != nil
+	m.mu.Unlock()
+	if open {
+		return nil, nil, s.moved()
+	}
+	return m.takeOver(ctx, s.ID(), endingWait)
 }
 
 // update changes the state under its lock.

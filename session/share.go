@@ -46,8 +46,10 @@ func namesFolder(patterns []string, dir string) bool {
 // lend says what the sandbox of a session that opens is to be lent.
 func (s *Session) lend(spec *sandbox.Spec, o OpenOptions, p Progress) {
 	spec.HostRoot = s.ws.Root()
+	s.update(func(st *state) { st.HostRoot = spec.HostRoot })
 	spec.Progress = func(message string) { p.say(message, -1) }
-	if len(o.Share) > 0 {
+	spec.LendCaches = len(o.Share) > 0
+	if spec.LendCaches {
 		ws := s.ws
 		spec.Lend = func(ctx context.Context) ([]string, error) { return lendable(ctx, ws, o.Share) }
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -29,6 +30,7 @@ type state struct {
 	State     string    `json:"state"`
 	Folder    string    `json:"folder"`
 	Subdir    string    `json:"subdir"`
+	HostRoot  string    `json:"host_root,omitempty"` // what the sandbox's tree was filled from
 	Root      string    `json:"root"`
 	Cwd       string    `json:"cwd"`
 	SandboxID string    `json:"sandbox_id,omitempty"`
@@ -90,6 +92,12 @@ type state struct {
 // open reports whether a session in this state has, or is getting, a sandbox.
 func (st *state) open() bool {
 	return st.State == Opening || st.State == Ready || st.State == Returning
+}
+
+// owed reports whether there is still something to see to: a sandbox, or what a dead one
+// left and nobody captured.
+func (st *state) owed() bool {
+	return st.open() || st.State == StateLost && !st.Recovered && !st.Final
 }
 
 const stateFile = "session.json"
@@ -183,10 +191,13 @@ const (
 	// endingWait is how long to wait for an owner that says that it is ending: a server
 	// that was told to shut down lives for a few seconds more.
 	endingWait = 15 * time.Second
+	// leftoverWait is how long to wait for the lock of a process that was killed: a child that
+	// it was about to start has it too, until that runs its own program.
+	leftoverWait = 5 * time.Second
 )
 
 // waitForLock is takeLock for whoever can wait: for patience, and longer for a holder
-// that is ending. Then the lock is nil and holder says who has it.
+// that is ending or dead. Then the lock is nil and holder says who has it.
 func (m *Manager) waitForLock(ctx context.Context, file string, h holder, patience time.Duration) (*flock.Flock, *holder, error) {
 	began := time.Now()
 	tick := time.NewTicker(lockPause)
@@ -200,7 +211,10 @@ func (m *Manager) waitForLock(ctx context.Context, file string, h holder, patien
 			return l, nil, nil
 		}
 		wait := patience
-		if other.Ending && patience > 0 {
+		switch {
+		case !other.alive():
+			wait = max(wait, leftoverWait)
+		case other.Ending && patience > 0:
 			wait = max(wait, endingWait)
 		}
 		if time.Since(began) >= wait {
@@ -214,7 +228,12 @@ func (m *Manager) waitForLock(ctx context.Context, file string, h holder, patien
 	}
 }
 
-// isLocked reports whether a living process holds the lock.
+// alive reports whether the holder's process is there. One that nobody knows counts as such.
+func (h *holder) alive() bool {
+	return h.PID <= 0 || !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH)
+}
+
+// isLocked reports whether a process holds the lock.
 func isLocked(file string) bool {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return false

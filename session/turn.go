@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -49,18 +50,51 @@ func (s *Session) takeTurn(ctx context.Context) (_ context.Context, done func(),
 }
 
 // begin is how everything starts that changes what a session holds for the host: it
-// takes the turn, and keeps other processes out of a session that has ended.
+// takes the turn, and keeps other processes out of a session that has ended. Its error is
+// errMoved where another object has the session by now.
 func (s *Session) begin(ctx context.Context) (_ context.Context, done func(), err error) {
 	ctx, give, err := s.takeTurn(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	release, err := s.claim()
+	if s.hasEnded() { // while this waited
+		give()
+		return nil, nil, s.moved()
+	}
+	release, err := s.claim(ctx)
 	if err != nil {
 		give()
 		return nil, nil, err
 	}
 	return ctx, func() { release(); give() }, nil
+}
+
+// errMoved says that the session is another object by now: its end makes an open one an
+// ended one, and resuming an ended one an open one.
+var errMoved = errors.New("the session has moved")
+
+func (s *Session) moved() error {
+	return &Error{
+		Kind: Busy, Session: s.ID(), Message: "session " + s.ID() + " is being opened or ended", Hint: "try again in a moment", Err: errMoved,
+	}
+}
+
+// maxMoves bounds how often an operation follows its session.
+const maxMoves = 4
+
+// following does something to a session, whichever object it is by then.
+func following[T any](ctx context.Context, s *Session, do func(s *Session) (T, error)) (out T, err error) {
+	for range maxMoves {
+		if out, err = do(s); !errors.Is(err, errMoved) {
+			return out, err
+		}
+		now, findErr := s.m.Find(ctx, s.ID())
+		if findErr != nil {
+			return out, findErr
+		}
+		s = now
+	}
+	return out, err
 }
 
 // whyEnded says of a return that was cut short that it was the session's end which did.

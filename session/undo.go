@@ -121,6 +121,10 @@ func paths(list []tree.Entry) []string {
 // where later edits meet it are conflicts, which stay as they are, and a later Undo
 // tries them again.
 func (s *Session) Undo(ctx context.Context, p Progress) (*Return, error) {
+	return following(ctx, s, func(s *Session) (*Return, error) { return s.undoOnce(ctx, p) })
+}
+
+func (s *Session) undoOnce(ctx context.Context, p Progress) (*Return, error) {
 	ctx, done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err

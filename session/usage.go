@@ -142,14 +142,15 @@ func (m *Manager) sessionUsage(id string) SessionUsage {
 		return s
 	}
 	s.State, s.Folder, s.CreatedAt = st.State, st.Folder, st.CreatedAt
-	s.Unreturned = st.unreturned() || m.treeHoldsMore(id, st)
+	// One that is open has an owner, or waits for somebody to capture what is in it.
+	s.Unreturned = st.owed() && st.State != StateLost || st.unreturned() || m.treeHoldsMore(id, st)
 	return s
 }
 
 // treeHoldsMore reports whether the tree of a sandbox that ended by itself may hold what
 // no checkpoint does: something in it has changed since the last one looked.
 func (m *Manager) treeHoldsMore(id string, st *state) bool {
-	if st.State == Closed || st.State == Opening || st.Final || st.Recovered {
+	if st.State == Opening || st.Final || st.Recovered {
 		return false // the last checkpoint was taken at the end; nothing ran yet
 	}
 	dir := filepath.Join(m.treeDir(id), "w")
