@@ -112,7 +112,8 @@ func TestRunAsksOnTheTerminalWhereNoIsolationWorks(t *testing.T) {
 		runs   bool
 	}{{"n\n", false}, {"o\n", true}, {"n\n", false}, {"a\n", true}, {"", true}} {
 		out, err := typed(tt.answer)
-		if ran := strings.Contains(out, "\nr-a-n\r\n"); ran != tt.runs || (err == nil) != tt.runs {
+		// Both terminals may add a carriage return, by when the outer one is made raw.
+		if ran := strings.Contains(out, "\nr-a-n\r"); ran != tt.runs || (err == nil) != tt.runs {
 			t.Errorf("answered %q: %v\n%s", tt.answer, err, out)
 		}
 	}
