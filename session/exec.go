@@ -78,6 +78,11 @@ func (s *Session) Start(ctx context.Context, o ExecOptions) (*Exec, error) {
 		return nil, err
 	}
 	s.claimed()
+	return s.launch(ctx, sb, o)
+}
+
+// launch registers a command, starts it and announces that.
+func (s *Session) launch(ctx context.Context, sb sandbox.Sandbox, o ExecOptions) (*Exec, error) {
 	e, err := s.register(o)
 	if err != nil {
 		return nil, err

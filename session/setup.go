@@ -152,16 +152,7 @@ func (s *Session) runSetup(ctx context.Context, sb sandbox.Sandbox, p Progress) 
 
 func (s *Session) startSetup(ctx context.Context, sb sandbox.Sandbox, command string) (*Exec, error) {
 	o := ExecOptions{ID: "setup-" + newToken()[:8], Command: command, Timeout: setupTimeout, MaxOutput: setupOutput, isSetup: true}
-	e, err := s.register(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.startIn(ctx, sb, e, o); err != nil {
-		s.unregister(e)
-		return nil, err
-	}
-	s.m.announce(s)
-	return e, nil
+	return s.launch(ctx, sb, o)
 }
 
 // cancelSetup ends a setup command whose waiting ended.

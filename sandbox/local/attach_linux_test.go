@@ -150,11 +150,7 @@ func TestASandboxThatNobodyRecordedIsEndedByItsFolder(t *testing.T) {
 	for _, isolation := range isolations {
 		t.Run(isolation, func(t *testing.T) {
 			box := open(t, Options{Isolation: isolation}, nil)
-			word := unique(t)
-			if _, err := box.Start(testContext(t), sandbox.ExecRequest{Command: escape(word)}); err != nil {
-				t.Fatal(err)
-			}
-			until(t, "both processes run", func() bool { return len(hostPids(t, "/bin/sleep\x00"+word)) == 2 })
+			word := startEscape(t, box)
 			spec := specOf(box)
 			box.Detach() // its owner died before it wrote the record
 			if err := New(Options{}).Reap(testContext(t), spec, nil); err != nil {

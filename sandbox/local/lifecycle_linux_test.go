@@ -58,15 +58,22 @@ func escape(word string) string {
 	return "setsid -f env -i /bin/sleep " + word + "; trap '' TERM; /bin/sleep " + word
 }
 
+// startEscape starts it, and gives the word that its two processes carry once they run.
+func startEscape(t *testing.T, box sandbox.Sandbox) (word string) {
+	t.Helper()
+	word = unique(t)
+	if _, err := box.Start(testContext(t), sandbox.ExecRequest{Command: escape(word)}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "both processes run", func() bool { return len(hostPids(t, "/bin/sleep\x00"+word)) == 2 })
+	return word
+}
+
 func TestF27_CloseEndsEverything(t *testing.T) {
 	for _, isolation := range isolations {
 		t.Run(isolation, func(t *testing.T) {
 			box := open(t, Options{Isolation: isolation}, nil)
-			word := unique(t)
-			if _, err := box.Start(testContext(t), sandbox.ExecRequest{Command: escape(word)}); err != nil {
-				t.Fatal(err)
-			}
-			until(t, "both processes run", func() bool { return len(hostPids(t, "/bin/sleep\x00"+word)) == 2 })
+			word := startEscape(t, box)
 			if err := box.Close(testContext(t)); err != nil {
 				t.Fatal(err)
 			}
@@ -147,11 +154,7 @@ func TestF27_WhatADeadAgentLeftEndsToo(t *testing.T) {
 	for _, isolation := range isolations {
 		t.Run(isolation, func(t *testing.T) {
 			box := open(t, Options{Isolation: isolation}, nil)
-			word := unique(t)
-			if _, err := box.Start(testContext(t), sandbox.ExecRequest{Command: escape(word)}); err != nil {
-				t.Fatal(err)
-			}
-			until(t, "both processes run", func() bool { return len(hostPids(t, "/bin/sleep\x00"+word)) == 2 })
+			word := startEscape(t, box)
 			if err := syscall.Kill(box.state.Processes[0].Pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
