@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,18 +14,7 @@ import (
 func becomeReaper() error { return nil }
 
 // closeAllOnExec keeps what this process inherited from its children.
-func closeAllOnExec() error {
-	list, err := os.ReadDir("/dev/fd")
-	if err != nil {
-		return err
-	}
-	for _, d := range list {
-		if fd, err := strconv.Atoi(d.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
-		}
-	}
-	return nil
-}
+func closeAllOnExec() error { return closeListedOnExec("/dev/fd") }
 
 func (t *execTable) reapOrphans() {}
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -68,4 +69,19 @@ func DialSocket(path string) (net.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// closeListedOnExec keeps what a folder of descriptors lists, but for the standard ones,
+// from the processes that this one starts.
+func closeListedOnExec(dir string) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		if fd, err := strconv.Atoi(d.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
