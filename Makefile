@@ -11,6 +11,8 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS := .tools
 PKGS := ./...
+# How often `make test` repeats up to three tests that failed; it names them either way.
+RERUN ?= 0
 
 .PHONY: help
 help: ## list the targets
@@ -69,7 +71,7 @@ unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects # all but the contract
 
 .PHONY: test
 test: deps trees projects build format lint vet emulator sidecar $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
-	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -timeout 15m $(PKGS)
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails --rerun-fails=$(RERUN) --rerun-fails-max-failures=3 --packages="$(PKGS)" -- -timeout 15m
 
 .PHONY: modalemu
 modalemu: # the emulator of Modal, for tests
