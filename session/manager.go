@@ -326,14 +326,16 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	return out, ctx.Err()
 }
 
-// ownedElsewhere reports whether another process has a session, and not only to end it.
+// ownedElsewhere reports whether another process has a session, and not only to end it. A
+// lock whose named holder is dead was taken a moment ago, by somebody who is about to write
+// his name there: it may be this process.
 func (m *Manager) ownedElsewhere(id string) bool {
 	file := filepath.Join(m.sessionDir(id), "lock")
 	if !isLocked(file) {
 		return false
 	}
 	h := readHolder(file)
-	return h.PID != os.Getpid() && !h.Ending
+	return h.PID != os.Getpid() && !h.Ending && h.alive()
 }
 
 // markOrphan says what became of a session whose owner died with it open: what the

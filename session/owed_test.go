@@ -352,6 +352,27 @@ func TestS6_TheLockThatAKilledServersChildHasForAMomentIsWaitedFor(t *testing.T)
 	}
 }
 
+func TestS6_ASessionThatIsJustBeingTakenUpIsListed(t *testing.T) {
+	f := newFixture(t).lasting()
+	s := f.open(OpenOptions{})
+	f.safe(s, "echo new > new.txt")
+	f.die(s)
+	m := f.another()
+	// Whoever takes it up has the lock, and has not written his name over the dead one's yet.
+	taker, _, err := takeLock(filepath.Join(s.Dir(), "lock"), holder{PID: 1<<22 + 1, Session: s.ID()}) // more than any process has: proc(5)
+	if err != nil || taker == nil {
+		t.Fatal(taker, err)
+	}
+	list, err := m.List(context.Background())
+	if err != nil || len(list) != 1 {
+		t.Errorf("listed: %+v %v", list, err)
+	}
+	if err := taker.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.recover(RecoverOptions{})
+}
+
 // vanishingRuntime's sandboxes take the session's folder along when they end.
 type vanishingRuntime struct {
 	*bareRuntime
