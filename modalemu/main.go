@@ -47,6 +47,7 @@ func run() error {
 	flag.StringVar(&o.Dir, "dir", "", "where sandboxes' files are kept (default: a temporary folder)")
 	flag.StringVar(&o.TokenID, "token-id", "ak-emulator", "the token that is accepted")
 	flag.StringVar(&o.TokenSecret, "token-secret", "as-emulator", "its secret")
+	flag.DurationVar(&o.RoundTrip, "rtt", 0, "wait so long before each call is answered, such as 20ms")
 	verbose := flag.Bool("v", false, "log failed calls to standard error")
 	flag.Parse()
 	if *verbose {

@@ -33,6 +33,7 @@ type SandboxStats struct {
 	MemoryMB       uint32            `json:"memoryMb,omitempty"`
 	Regions        []string          `json:"regions,omitempty"`
 	BlockNetwork   bool              `json:"blockNetwork,omitempty"`
+	GPU            string            `json:"gpu,omitempty"`
 }
 
 func (s *Server) stats(reset bool) Stats {
@@ -45,13 +46,14 @@ func (s *Server) stats(reset bool) Stats {
 			ID: id, App: sb.app.name, Image: sb.image.commands, Tags: map[string]string{}, Alive: sb.alive(), Billed: sb.billed().Seconds(),
 			TimeoutSeconds: sb.def.GetTimeoutSecs(), Env: sb.env, Entrypoint: sb.def.GetEntrypointArgs(),
 			MilliCPU: sb.def.GetResources().GetMilliCpu(), MemoryMB: sb.def.GetResources().GetMemoryMb(),
-			Regions: sb.def.GetSchedulerPlacement().GetRegions(), BlockNetwork: sb.def.GetBlockNetwork(),
+			Regions: sb.def.GetSchedulerPlacement().GetRegions(), BlockNetwork: sb.blocksNetwork(),
+			GPU: sb.def.GetResources().GetGpuConfig().GetGpuType(),
 		}
 		sb.mu.Lock()
 		for k, v := range sb.tags {
 			line.Tags[k] = v
 		}
-		line.Execs = len(sb.execs)
+		line.Execs = sb.started
 		if sb.result != nil {
 			line.Status = sb.result.GetStatus().String()
 		}

@@ -2,11 +2,13 @@ package emu
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	pb "github.com/modal-labs/modal-client/go/proto/modal_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // app is a named one of an environment.
@@ -52,6 +54,21 @@ func (s *Server) EnvironmentGetOrCreate(_ context.Context, r *pb.EnvironmentGetO
 			Name: name, Settings: pb.EnvironmentSettings_builder{ImageBuilderVersion: builderVersion}.Build(),
 		}.Build(),
 	}.Build(), nil
+}
+
+// EnvironmentList names the environments that have something in them.
+func (s *Server) EnvironmentList(context.Context, *emptypb.Empty) (*pb.EnvironmentListResponse, error) {
+	names := map[string]bool{mainEnvironment: true}
+	s.mu.Lock()
+	for _, a := range s.apps {
+		names[a.environment] = true
+	}
+	s.mu.Unlock()
+	var items []*pb.EnvironmentListItem
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		items = append(items, pb.EnvironmentListItem_builder{Name: name, EnvironmentId: "en-" + name, Default: name == mainEnvironment}.Build())
+	}
+	return pb.EnvironmentListResponse_builder{Items: items}.Build(), nil
 }
 
 // secret is a set of variables.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -67,11 +66,7 @@ type stdin struct {
 // start starts a process in the sandbox.
 func (sb *sandbox) start(c spawn) (*running, error) {
 	r := &running{done: make(chan struct{})}
-	dir := filepath.Join(sb.dir, "out")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	files, drains, err := r.files(c, dir)
+	files, drains, err := r.files(c, filepath.Join(sb.dir, "out"))
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +97,44 @@ func (sb *sandbox) start(c spawn) (*running, error) {
 	go func() {
 		<-r.p.Done()
 		r.settle(&drained)
+		sb.forgetOldest(c.id)
 	}()
 	return r, nil
+}
+
+// remembered is how many commands that have ended can still be asked about.
+const remembered = 4096
+
+// forgetOldest counts a command as ended, and gives back what the oldest one held.
+func (sb *sandbox) forgetOldest(id string) {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	sb.over = append(sb.over, id)
+	if len(sb.over) <= remembered {
+		return
+	}
+	oldest := sb.over[0]
+	sb.over = sb.over[1:]
+	sb.execs[oldest].forget()
+	delete(sb.execs, oldest)
+}
+
+// forgetAll gives back what is held of all commands.
+func (sb *sandbox) forgetAll() {
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	for _, e := range sb.execs {
+		e.forget()
+	}
+	sb.main.forget()
+}
+
+func (r *running) forget() {
+	if r == nil || r.out == nil {
+		return
+	}
+	r.out.forget()
+	r.err.forget()
 }
 
 // settle waits for output that is still under way, but not for descendants that keep
@@ -134,14 +165,7 @@ func (r *running) settle(drained *sync.WaitGroup) {
 // files makes what the process reads and writes, and who takes what it wrote.
 func (r *running) files(c spawn, dir string) ([3]*os.File, []func(), error) {
 	var none [3]*os.File
-	name := strings.ReplaceAll(c.id, "/", "_")
-	var err error
-	if r.out, err = newSpool(filepath.Join(dir, name+".out")); err != nil {
-		return none, nil, err
-	}
-	if r.err, err = newSpool(filepath.Join(dir, name+".err")); err != nil {
-		return none, nil, err
-	}
+	r.out, r.err = newSpool(dir, keep), newSpool(dir, keep)
 	r.stdin.queue = make(chan []byte, 1024)
 	if c.tty.GetEnabled() {
 		master, slave, err := pty.Open()

@@ -2,6 +2,7 @@ package emu
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,15 @@ type Faults struct {
 	MaxSandboxes   int    `json:"maxSandboxes,omitempty"`   // quota; 0 is none
 	TerminateFails int    `json:"terminateFails,omitempty"` // so many times
 	ExecFails      int    `json:"execFails,omitempty"`      // so many starts answer UNAVAILABLE
+	// Unimplemented are methods, by their short names, that answer UNIMPLEMENTED.
+	Unimplemented []string `json:"unimplemented,omitempty"`
+	// CoreOnly does the same to every method but those that coreMethods lists.
+	CoreOnly bool `json:"coreOnly,omitempty"`
+}
+
+// missing says whether a method is not there, for this client.
+func (f *Faults) missing(method string) bool {
+	return slices.Contains(f.Unimplemented, method) || f.CoreOnly && !coreMethods[method]
 }
 
 type faultState struct {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	pb "github.com/modal-labs/modal-client/go/proto/modal_proto"
@@ -26,6 +26,7 @@ type image struct {
 	failed   string   // why it could not be built
 	built    bool     // its log was read
 	root     string   // a snapshot's files on the host, or ""
+	lock     []byte   // of the key that its owner gave, or nil
 }
 
 // ImageGetOrCreate makes an image by what it is made of: the same request is the same
@@ -56,6 +57,9 @@ func (s *Server) ImageGetOrCreate(_ context.Context, r *pb.ImageGetOrCreateReque
 			if strings.Contains(c, "this-image-does-not-build") {
 				img.failed = "E: Unable to locate package this-image-does-not-build"
 			}
+		}
+		if img.failed == "" && hasNoShell(commands) && runsSomething(commands) {
+			img.failed = `exec: "/bin/sh": stat /bin/sh: no such file or directory`
 		}
 		s.images[id] = img
 	}
@@ -149,10 +153,20 @@ func (img *image) hidden() []string {
 	switch {
 	case strings.Contains(base, "alpine"):
 		out = append(out, "apt", "apt-get", "bash", "rbash", "dpkg")
-	case strings.Contains(base, "distroless"), strings.Contains(base, "scratch"):
+	case hasNoShell(img.commands):
 		out = append(out, "apt", "apt-get", "bash", "rbash", "sh", "dash", "dpkg", "busybox", "env")
 	}
 	return out
+}
+
+// hasNoShell tells whether the image is one of those that hold a single program.
+func hasNoShell(commands []string) bool {
+	base := strings.Join(fromLines(commands), "\n")
+	return strings.Contains(base, "distroless") || strings.Contains(base, "scratch")
+}
+
+func runsSomething(commands []string) bool {
+	return slices.ContainsFunc(commands, func(c string) bool { return strings.HasPrefix(strings.ToUpper(c), "RUN ") })
 }
 
 func fromLines(commands []string) []string {
@@ -163,23 +177,6 @@ func fromLines(commands []string) []string {
 		}
 	}
 	return out
-}
-
-// keep makes an image of a sandbox's files.
-func (s *Server) keep(from string, base *image) (*image, error) {
-	img := &image{id: randomID("im-", 11), built: true, commands: base.commands}
-	dir := s.path("images", img.id)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	img.root = filepath.Join(dir, "root")
-	if err := copyTree(from, img.root); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	s.images[img.id] = img
-	s.mu.Unlock()
-	return img, nil
 }
 
 func copyTree(from, to string) error {

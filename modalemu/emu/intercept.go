@@ -43,10 +43,14 @@ func (c *counter) read(reset bool) map[string]int {
 // enter counts and delays a call, and checks who makes it.
 func (s *Server) enter(ctx context.Context, method string) error {
 	s.counts.add(method)
-	if ms := s.faults.now().CallDelayMs; ms > 0 {
-		if err := wait(ctx, time.Duration(ms)*time.Millisecond); err != nil {
+	f := s.faults.now()
+	if d := s.o.RoundTrip + time.Duration(f.CallDelayMs)*time.Millisecond; d > 0 {
+		if err := wait(ctx, d); err != nil {
 			return err
 		}
+	}
+	if name := path.Base(method); f.missing(name) {
+		return status.Errorf(codes.Unimplemented, "unknown method %s", name)
 	}
 	if strings.Contains(method, "TaskCommandRouter") {
 		return nil // its calls are for one task each, see checkRouter

@@ -77,6 +77,7 @@ func (s router) TaskExecStart(ctx context.Context, r *pb.TaskExecStartRequest) (
 		return nil, status.Errorf(codes.InvalidArgument, "failed to start the command: %v", err)
 	}
 	sb.execs[c.id] = e
+	sb.started++
 	return &pb.TaskExecStartResponse{}, nil
 }
 
@@ -276,22 +277,6 @@ func (s router) SandboxWaitUntilReady(ctx context.Context, r *pb.SandboxWaitUnti
 		return nil, err
 	}
 	return pb.SandboxWaitUntilReadyTcrResponse_builder{ReadyAt: float64(sb.created.UnixNano()) / 1e9}.Build(), nil
-}
-
-// TaskSnapshotFilesystem keeps the sandbox's files as an image.
-func (s router) TaskSnapshotFilesystem(ctx context.Context, r *pb.TaskSnapshotFilesystemRequest) (*pb.TaskSnapshotFilesystemResponse, error) {
-	sb, err := s.checkRouter(ctx, r.GetTaskId())
-	if err != nil {
-		return nil, err
-	}
-	if !sb.alive() {
-		return nil, status.Error(codes.NotFound, "the sandbox has ended")
-	}
-	img, err := s.keep(sb.dir+"/root", sb.image)
-	if err != nil {
-		return nil, err
-	}
-	return pb.TaskSnapshotFilesystemResponse_builder{ImageId: img.id}.Build(), nil
 }
 
 // TaskReloadVolumes has nothing to do: volumes are folders.

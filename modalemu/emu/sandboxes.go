@@ -2,20 +2,13 @@ package emu
 
 import (
 	"context"
-	"net/netip"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"sort"
-	"strings"
 	"sync"
 	"time"
 
 	pb "github.com/modal-labs/modal-client/go/proto/modal_proto"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"modalemu/machine"
 )
@@ -32,14 +25,20 @@ type sandbox struct {
 	env     []string
 	created time.Time
 	dir     string
+	v1      bool // made by the older calls, which is where GPUs are
 	m       *machine.Machine
 	main    *running // the entry point
 
 	gone chan struct{} // closed when it has ended and its machine too
 
+	mounting sync.Mutex
+	mounts   []mounted // by age; those that were unmounted are empty
+
 	mu       sync.Mutex
 	tags     map[string]string
 	execs    map[string]*running
+	started  int               // commands
+	over     []string          // those that have ended, by age
 	result   *pb.GenericResult // nil while it runs
 	ended    time.Time
 	lastUsed time.Time
@@ -52,194 +51,6 @@ func terminated() *pb.GenericResult {
 
 func timedOut() *pb.GenericResult {
 	return pb.GenericResult_builder{Status: pb.GenericResult_GENERIC_STATUS_TIMEOUT, Exitcode: 124}.Build()
-}
-
-// maxLife is the longest time-out that Modal takes.
-const maxLife = 24 * time.Hour
-
-// SandboxCreateV2 starts a sandbox.
-func (s *Server) SandboxCreateV2(ctx context.Context, r *pb.SandboxCreateV2Request) (*pb.SandboxCreateV2Response, error) {
-	if err := s.verify(header(ctx, "x-modal-auth-token"), "auth"); err != nil {
-		return nil, err
-	}
-	f := s.faults.now()
-	if f.CreateDelayMs > 0 {
-		if err := wait(ctx, time.Duration(f.CreateDelayMs)*time.Millisecond); err != nil {
-			return nil, err
-		}
-	}
-	if f.CreateFails != "" {
-		return nil, status.Error(codes.Internal, f.CreateFails)
-	}
-	def := r.GetDefinition()
-	if err := checkDefinition(def); err != nil {
-		return nil, err
-	}
-	env, err := s.variables(def.GetSecretIds(), r.GetSecretSources())
-	if err != nil {
-		return nil, err
-	}
-	for k, v := range r.GetEphemeralSecrets().GetContents() {
-		env[k] = v
-	}
-	s.mu.Lock()
-	a, img := s.apps[r.GetAppId()], s.images[def.GetImageId()]
-	alive := 0
-	for _, sb := range s.sandboxes {
-		if sb.alive() {
-			alive++
-			if def.GetName() != "" && sb.name == def.GetName() && sb.app == a {
-				s.mu.Unlock()
-				return nil, status.Errorf(codes.AlreadyExists, "Sandbox with name '%s' already exists", def.GetName())
-			}
-		}
-	}
-	s.mu.Unlock()
-	switch {
-	case a == nil:
-		return nil, status.Errorf(codes.NotFound, "App '%s' not found", r.GetAppId())
-	case img == nil:
-		return nil, status.Errorf(codes.NotFound, "Image '%s' not found", def.GetImageId())
-	case img.failed != "":
-		return nil, status.Errorf(codes.FailedPrecondition, "Image '%s' was not built", img.id)
-	case f.MaxSandboxes > 0 && alive >= f.MaxSandboxes:
-		return nil, status.Errorf(codes.ResourceExhausted, "Workspace has reached its limit of %d concurrent sandboxes", f.MaxSandboxes)
-	}
-	sb := &sandbox{
-		s: s, id: randomID("sb-", 16), task: randomID("ta-", 11) + "V", name: def.GetName(), app: a, image: img, def: def,
-		created: time.Now(), lastUsed: time.Now(), tags: map[string]string{}, execs: map[string]*running{}, gone: make(chan struct{}),
-	}
-	for _, t := range r.GetTags() {
-		sb.tags[t.GetTagName()] = t.GetTagValue()
-	}
-	sb.env = environment(env, sb)
-	if err := sb.boot(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		sb.finish(terminated())
-		return nil, status.Error(codes.Unavailable, "the emulator ends")
-	}
-	s.sandboxes[sb.id], s.tasks[sb.task] = sb, sb
-	s.order = append(s.order, sb.id)
-	s.mu.Unlock()
-	return pb.SandboxCreateV2Response_builder{
-		SandboxId: sb.id, TaskId: sb.task, Metadata: pb.SandboxHandleMetadata_builder{AppId: a.id}.Build(),
-		CommandRouterAccess: pb.CommandRouterAccess_builder{Jwt: s.sign(sb.task, 30*time.Minute), Url: s.routerURL(ctx)}.Build(),
-		SandboxToken:        s.sign(sb.id, maxLife),
-	}.Build(), nil
-}
-
-// checkDefinition refuses what Modal refuses.
-func checkDefinition(def *pb.Sandbox) error {
-	bad := func(format string, args ...any) error { return status.Errorf(codes.InvalidArgument, format, args...) }
-	if d := time.Duration(def.GetTimeoutSecs()) * time.Second; d <= 0 || d > maxLife {
-		return bad("Sandbox timeout must be between 1 second and 24 hours, not %v", d)
-	}
-	if c := def.GetCloudProviderStr(); c != "" && !slices.Contains([]string{"aws", "gcp", "oci", "azure", "auto"}, strings.ToLower(c)) {
-		return bad("Invalid cloud provider: %s", c)
-	}
-	for _, r := range def.GetSchedulerPlacement().GetRegions() {
-		if !region.MatchString(r) {
-			return bad("Invalid region: %s", r)
-		}
-	}
-	for _, c := range def.GetNetworkAccess().GetAllowedCidrs() {
-		if _, err := netip.ParsePrefix(c); err != nil {
-			return bad("Invalid CIDR (outbound IPv4): %s", c)
-		}
-	}
-	for _, d := range def.GetNetworkAccess().GetAllowedDomains() {
-		if !domain.MatchString(d) {
-			return bad("Invalid domain: %s", d)
-		}
-	}
-	return nil
-}
-
-var (
-	region = regexp.MustCompile(`^(us|eu|ap|uk|ca|me|sa|af|mx|jp|au)(-[a-z]+)?(-[0-9])?$`)
-	domain = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+$`)
-)
-
-// environment is what every process of a sandbox begins with.
-func environment(secrets map[string]string, sb *sandbox) []string {
-	base := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
-		"MODAL_SANDBOX_ID": sb.id, "MODAL_TASK_ID": sb.task, "MODAL_CLOUD_PROVIDER": "CLOUD_PROVIDER_EMULATED", "MODAL_REGION": "emulated",
-	}
-	for k, v := range sb.def.GetEnvironmentVariables().GetContents() {
-		base[k] = v
-	}
-	for k, v := range secrets {
-		base[k] = v
-	}
-	return list(base)
-}
-
-func list(m map[string]string) []string {
-	var out []string
-	for k, v := range m {
-		out = append(out, k+"="+v)
-	}
-	sort.Strings(out)
-	return out
-}
-
-// boot starts the machine, the entry point and the clocks.
-func (sb *sandbox) boot() error {
-	sb.dir = sb.s.path("sandboxes", sb.id)
-	if err := os.MkdirAll(sb.dir, 0o700); err != nil {
-		return err
-	}
-	if sb.image.root != "" {
-		if err := copyTree(sb.image.root, filepath.Join(sb.dir, "root")); err != nil {
-			return err
-		}
-	}
-	mounts, err := sb.s.mounts(sb.def.GetVolumeMounts())
-	if err != nil {
-		return err
-	}
-	network := !sb.def.GetBlockNetwork() && sb.def.GetNetworkAccess().GetNetworkAccessType() != pb.NetworkAccess_BLOCKED
-	sb.m, err = sb.s.host.Start(machine.Spec{Dir: sb.dir, Hide: sb.image.hidden(), Network: network, Mounts: mounts})
-	if err != nil {
-		return status.Errorf(codes.Internal, "starting the sandbox: %v", err)
-	}
-	argv := sb.def.GetEntrypointArgs()
-	if len(argv) == 0 {
-		argv = []string{"sleep", "48h"}
-	}
-	sb.main, err = sb.start(spawn{id: "main", argv: argv, dir: sb.workdir(""), env: sb.env, pipeOut: true, pipeErr: true, tty: sb.def.GetPtyInfo()})
-	if err != nil {
-		sb.finish(pb.GenericResult_builder{Status: pb.GenericResult_GENERIC_STATUS_INIT_FAILURE, Exception: err.Error(), Exitcode: 128}.Build())
-		return nil //nolint:nilerr // as in the cloud: it exists, and has ended
-	}
-	life := time.Duration(sb.def.GetTimeoutSecs()) * time.Second
-	sb.mu.Lock()
-	sb.timers = append(sb.timers, time.AfterFunc(life, func() { sb.finish(timedOut()) }))
-	sb.mu.Unlock()
-	if idle := time.Duration(sb.def.GetIdleTimeoutSecs()) * time.Second; idle > 0 {
-		sb.watchIdle(idle)
-	}
-	go func() {
-		select {
-		case <-sb.main.done:
-			st, code := pb.GenericResult_GENERIC_STATUS_SUCCESS, sb.main.code
-			if code != 0 || sb.main.signal != 0 {
-				st = pb.GenericResult_GENERIC_STATUS_FAILURE
-			}
-			if sb.main.signal != 0 {
-				code = 128 + sb.main.signal
-			}
-			sb.finish(pb.GenericResult_builder{Status: st, Exitcode: int32(code)}.Build())
-		case <-sb.m.Gone():
-			sb.finish(terminated())
-		}
-	}()
-	return nil
 }
 
 func (sb *sandbox) workdir(asked string) string {
@@ -281,8 +92,15 @@ func (sb *sandbox) alive() bool {
 	return sb.result == nil
 }
 
+// stopping is how long processes still run after a call that ends their sandbox: a
+// cluster does not stop a container in no time, and clients count on what was just
+// written.
+const stopping = 50 * time.Millisecond
+
 // finish ends the sandbox, once, and its processes.
-func (sb *sandbox) finish(why *pb.GenericResult) {
+func (sb *sandbox) finish(why *pb.GenericResult) { sb.finishAfter(0, why) }
+
+func (sb *sandbox) finishAfter(grace time.Duration, why *pb.GenericResult) {
 	sb.mu.Lock()
 	if sb.result != nil {
 		sb.mu.Unlock()
@@ -295,6 +113,7 @@ func (sb *sandbox) finish(why *pb.GenericResult) {
 	sb.mu.Unlock()
 	go func() {
 		defer close(sb.gone)
+		_ = wait(sb.s.life, grace) // not when the emulator itself ends
 		sb.m.Kill()
 		<-sb.m.Gone()
 		sb.mu.Lock()
@@ -307,8 +126,10 @@ func (sb *sandbox) finish(why *pb.GenericResult) {
 			<-e.done
 		}
 		// Output stays readable; files do not.
-		if err := machine.RemoveAll(filepath.Join(sb.dir, "root")); err != nil {
-			sb.s.o.Log("removing files of %s: %v", sb.id, err)
+		for _, dir := range []string{"root", "covered"} {
+			if err := machine.RemoveAll(filepath.Join(sb.dir, dir)); err != nil {
+				sb.s.o.Log("removing files of %s: %v", sb.id, err)
+			}
 		}
 	}()
 }
@@ -323,7 +144,8 @@ func (sb *sandbox) billed() time.Duration {
 	return sb.ended.Sub(sb.created)
 }
 
-// of finds a sandbox by id.
+// of finds a sandbox by id. Calls are for sandboxes of either kind: the SDKs tell by the
+// id which calls to make.
 func (s *Server) of(id string) (*sandbox, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -394,108 +216,6 @@ func (s *Server) SandboxTerminateV2(_ context.Context, r *pb.SandboxTerminateReq
 	sb.mu.Lock()
 	existing := sb.result
 	sb.mu.Unlock()
-	sb.finish(terminated())
+	sb.finishAfter(stopping, terminated())
 	return pb.SandboxTerminateResponse_builder{ExistingResult: existing}.Build(), nil
-}
-
-// SandboxTagsSetV2 replaces the tags.
-func (s *Server) SandboxTagsSetV2(_ context.Context, r *pb.SandboxTagsSetRequest) (*emptypb.Empty, error) {
-	sb, err := s.of(r.GetSandboxId())
-	if err != nil {
-		return nil, err
-	}
-	sb.mu.Lock()
-	defer sb.mu.Unlock()
-	sb.tags = map[string]string{}
-	for _, t := range r.GetTags() {
-		sb.tags[t.GetTagName()] = t.GetTagValue()
-	}
-	return &emptypb.Empty{}, nil
-}
-
-// tagList is the tags as messages; the caller holds the sandbox's lock.
-func (sb *sandbox) tagList() []*pb.SandboxTag {
-	var out []*pb.SandboxTag
-	for k, v := range sb.tags {
-		out = append(out, pb.SandboxTag_builder{TagName: k, TagValue: v}.Build())
-	}
-	return out
-}
-
-// SandboxTagsGetV2 gives the tags.
-func (s *Server) SandboxTagsGetV2(_ context.Context, r *pb.SandboxTagsGetRequest) (*pb.SandboxTagsGetResponse, error) {
-	sb, err := s.of(r.GetSandboxId())
-	if err != nil {
-		return nil, err
-	}
-	sb.mu.Lock()
-	defer sb.mu.Unlock()
-	return pb.SandboxTagsGetResponse_builder{Tags: sb.tagList()}.Build(), nil
-}
-
-// listPage is how many sandboxes one answer holds.
-const listPage = 50
-
-// SandboxListV2 lists sandboxes, the newest first, a page at a time.
-func (s *Server) SandboxListV2(_ context.Context, r *pb.SandboxListRequest) (*pb.SandboxListResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []*pb.SandboxInfo
-	for _, id := range slices.Backward(s.order) {
-		sb := s.sandboxes[id]
-		if info := sb.listed(r); info != nil && len(out) < listPage {
-			out = append(out, info)
-		}
-	}
-	return pb.SandboxListResponse_builder{Sandboxes: out}.Build(), nil
-}
-
-// listed is the sandbox's line, or nil if it was not asked for.
-func (sb *sandbox) listed(r *pb.SandboxListRequest) *pb.SandboxInfo {
-	sb.mu.Lock()
-	defer sb.mu.Unlock()
-	at := float64(sb.created.UnixNano()) / 1e9
-	switch {
-	case sb.result != nil && !r.GetIncludeFinished(),
-		r.GetAppId() != "" && sb.app.id != r.GetAppId(),
-		r.GetAppId() == "" && r.GetEnvironmentName() != "" && sb.app.environment != r.GetEnvironmentName(),
-		r.GetBeforeTimestamp() > 0 && at >= r.GetBeforeTimestamp():
-		return nil
-	}
-	for _, t := range r.GetTags() {
-		if v, ok := sb.tags[t.GetTagName()]; !ok || v != t.GetTagValue() {
-			return nil
-		}
-	}
-	return pb.SandboxInfo_builder{
-		Id: sb.id, CreatedAt: at, AppId: sb.app.id, Tags: sb.tagList(), Name: sb.name, ImageId: sb.image.id, TimeoutSecs: sb.def.GetTimeoutSecs(),
-		TaskInfo: pb.TaskInfo_builder{Id: sb.task, StartedAt: at, Result: sb.result, SandboxId: sb.id}.Build(),
-		Metadata: pb.SandboxHandleMetadata_builder{AppId: sb.app.id, Result: sb.result}.Build(),
-	}.Build()
-}
-
-// SandboxGetFromNameV2 finds a running sandbox by its name.
-func (s *Server) SandboxGetFromNameV2(_ context.Context, r *pb.SandboxGetFromNameRequest) (*pb.SandboxGetFromNameResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range slices.Backward(s.order) {
-		sb := s.sandboxes[id]
-		if sb.name == r.GetSandboxName() && sb.app.name == r.GetAppName() && (r.GetIncludeTerminated() || sb.alive()) {
-			return pb.SandboxGetFromNameResponse_builder{SandboxId: sb.id, Metadata: pb.SandboxHandleMetadata_builder{AppId: sb.app.id}.Build()}.Build(), nil
-		}
-	}
-	return nil, status.Errorf(codes.NotFound, "Sandbox with name '%s' not found in App '%s'", r.GetSandboxName(), r.GetAppName())
-}
-
-// SandboxGetFromName is the same for clients that ask for either kind.
-func (s *Server) SandboxGetFromName(ctx context.Context, r *pb.SandboxGetFromNameRequest) (*pb.SandboxGetFromNameResponse, error) {
-	return s.SandboxGetFromNameV2(ctx, r)
-}
-
-// SandboxGetTunnelsV2 says that there are none: nothing listens on the outside.
-func (s *Server) SandboxGetTunnelsV2(_ context.Context, r *pb.SandboxGetTunnelsRequest) (*pb.SandboxGetTunnelsResponse, error) {
-	if _, err := s.of(r.GetSandboxId()); err != nil {
-		return nil, err
-	}
-	return &pb.SandboxGetTunnelsResponse{}, nil
 }

@@ -3,10 +3,12 @@ package emu
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -28,7 +30,10 @@ type Options struct {
 	// FSTools is a program that becomes the file helper of sandboxes by its name,
 	// modal-sandbox-fs-tools, and their first process by the word machine.Word.
 	FSTools string
-	Log     func(format string, args ...any)
+	// RoundTrip is waited before each call is answered, as if the network were that long.
+	// It delays calls, not bytes: a stream that is open flows as before.
+	RoundTrip time.Duration
+	Log       func(format string, args ...any)
 }
 
 // Server is a running emulator.
@@ -45,6 +50,10 @@ type Server struct {
 	key    []byte // signs tokens
 	faults faultState
 	counts counter
+	// life ends when the server does.
+	life context.Context //nolint:containedctx // it is the server's own
+	end  context.CancelFunc
+	work sync.WaitGroup
 
 	mu        sync.Mutex
 	closed    bool
@@ -54,7 +63,9 @@ type Server struct {
 	volumes   map[string]*volume
 	sandboxes map[string]*sandbox
 	tasks     map[string]*sandbox
-	order     []string // of sandboxes, by creation
+	kept      map[string]string    // images of snapshots, by what repeated calls have in common
+	creations map[string]*creation // of sandboxes, by the same
+	order     []string             // of sandboxes, by creation
 }
 
 // Start begins to serve.
@@ -74,8 +85,9 @@ func Start(o Options) (*Server, error) {
 	s := &Server{
 		o: o, key: randomBytes(32),
 		apps: map[string]*app{}, images: map[string]*image{}, secrets: map[string]*secret{}, volumes: map[string]*volume{},
-		sandboxes: map[string]*sandbox{}, tasks: map[string]*sandbox{},
+		sandboxes: map[string]*sandbox{}, tasks: map[string]*sandbox{}, creations: map[string]*creation{}, kept: map[string]string{},
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	if o.Dir == "" {
 		dir, err := os.MkdirTemp("", "modalemu-")
 		if err != nil {
@@ -83,12 +95,12 @@ func Start(o Options) (*Server, error) {
 		}
 		s.o.Dir, s.own = dir, dir
 	}
-	for _, d := range []string{"sandboxes", "images", "volumes"} {
+	for _, d := range []string{"sandboxes", "images", "volumes", "shared"} {
 		if err := os.MkdirAll(filepath.Join(s.o.Dir, d), 0o700); err != nil {
 			return nil, err
 		}
 	}
-	host, err := machine.NewHost(o.FSTools, o.Log)
+	host, err := machine.NewHost(o.FSTools, s.path("shared"), o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +122,11 @@ func Start(o Options) (*Server, error) {
 	pb.RegisterModalClientServer(s.grpc, s)
 	pb.RegisterTaskCommandRouterServer(s.grpc, router{Server: s})
 	s.admin = &http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
+	s.work.Go(func() {
+		if err := host.Warm(); err != nil {
+			s.o.Log("preparing machines: %v", err)
+		}
+	})
 	go func() { _ = s.grpc.Serve(&cuttable{Listener: s.lis, faults: &s.faults}) }()
 	go func() {
 		if err := s.admin.Serve(s.alis); !errors.Is(err, http.ErrServerClosed) {
@@ -127,8 +144,15 @@ func (s *Server) AdminURL() string { return "http://" + s.alis.Addr().String() }
 
 // Close ends every sandbox and the server.
 func (s *Server) Close() error {
+	s.end()
 	s.mu.Lock()
 	s.closed = true
+	creations := slices.Collect(maps.Values(s.creations))
+	s.mu.Unlock()
+	for _, c := range creations {
+		<-c.done
+	}
+	s.mu.Lock()
 	var all []*sandbox
 	for _, sb := range s.sandboxes {
 		all = append(all, sb)
@@ -143,7 +167,9 @@ func (s *Server) Close() error {
 	err := s.admin.Shutdown(ctx)
 	for _, sb := range all {
 		<-sb.gone
+		sb.forgetAll()
 	}
+	s.work.Wait()
 	if s.own != "" {
 		err = errors.Join(err, machine.RemoveAll(s.own))
 	}
@@ -156,11 +182,16 @@ func (s *Server) path(parts ...string) string {
 
 // routerURL is where a client finds the command router. Python's SDK takes it at its
 // word, as long as it is on loopback; the Go and JavaScript ones refuse anything but
-// https, and speak plain text to a server that they were given without TLS.
+// https, and speak plain text to a server that they were given without TLS. Host and
+// port are those that the client came by, which may be a proxy's.
 func (s *Server) routerURL(ctx context.Context) string {
 	scheme := "http"
 	if t, _ := strconv.Atoi(header(ctx, "x-modal-client-type")); t == int(pb.ClientType_CLIENT_TYPE_LIBMODAL_GO) || t == int(pb.ClientType_CLIENT_TYPE_LIBMODAL_JS) {
 		scheme = "https"
 	}
-	return scheme + "://" + s.lis.Addr().String()
+	host := header(ctx, ":authority")
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = s.lis.Addr().String()
+	}
+	return scheme + "://" + host
 }

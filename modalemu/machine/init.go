@@ -19,7 +19,8 @@ import (
 func Main() int {
 	unix.CloseOnExec(Socket)
 	p := &first{byPID: map[int]string{}, byID: map[string]int{}}
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	// Caught and not ignored: commands would inherit that, and no shell can take it back.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	children := make(chan os.Signal, 16)
 	signal.Notify(children, syscall.SIGCHLD)
 	go func() {

@@ -21,12 +21,16 @@ import (
 type Host struct {
 	self  string
 	bwrap string
+	dir   string // for what machines share, which none can write
 	log   func(string, ...any)
+
+	mu    sync.Mutex
+	farms map[string]string // folders of programs, by what they leave out
 }
 
 // NewHost finds what is needed. self is the program that becomes the first process and
-// the file helper; "" is this one.
-func NewHost(self string, log func(string, ...any)) (*Host, error) {
+// the file helper; "" is this one. What machines share is kept in dir.
+func NewHost(self, dir string, log func(string, ...any)) (*Host, error) {
 	if self == "" {
 		p, err := os.Executable()
 		if err != nil {
@@ -38,7 +42,7 @@ func NewHost(self string, log func(string, ...any)) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandboxes are emulated with bubblewrap, which is not installed: %w", err)
 	}
-	return &Host{self: self, bwrap: bwrap, log: log}, nil
+	return &Host{self: self, bwrap: bwrap, dir: dir, log: log, farms: map[string]string{}}, nil
 }
 
 // ToolPath is where the file helper is inside, as in Modal's sandboxes.
@@ -169,7 +173,7 @@ func (h *Host) arguments(spec Spec) ([]string, error) {
 			args = append(args, "--ro-bind", d, d)
 		}
 	}
-	farm, err := without(spec.Dir, spec.Hide)
+	farm, err := h.without(spec.Hide)
 	if err != nil {
 		return nil, err
 	}
@@ -191,11 +195,26 @@ func (h *Host) arguments(spec Spec) ([]string, error) {
 	return append(args, "--chdir", "/", ToolPath, Word), nil
 }
 
-// without makes a folder of links to the machine's programs, but for some. Images of
+// Warm prepares what the first ordinary machine would otherwise wait for.
+func (h *Host) Warm() error {
+	_, err := h.without(nil)
+	return err
+}
+
+// without gives a folder of links to the machine's programs, but for some. Images of
 // Modal's have python where Debian has python3.
-func without(dir string, hide []string) (string, error) {
-	farm := filepath.Join(dir, "bin")
-	if err := os.MkdirAll(farm, 0o755); err != nil {
+func (h *Host) without(hide []string) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := strings.Join(hide, " ")
+	if farm := h.farms[key]; farm != "" {
+		return farm, nil
+	}
+	farm, err := os.MkdirTemp(h.dir, "bin-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(farm, 0o755); err != nil {
 		return "", err
 	}
 	entries, err := os.ReadDir("/usr/bin")
@@ -216,6 +235,7 @@ func without(dir string, hide []string) (string, error) {
 			return "", err
 		}
 	}
+	h.farms[key] = farm
 	return farm, nil
 }
 
