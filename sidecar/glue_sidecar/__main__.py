@@ -14,9 +14,13 @@ import signal
 import socket
 import sys
 
+from .descriptors import Descriptors
+from .errors import without_secrets
+from .notices import Handler
 from .service import Service
-from .tunnel import Descriptors
-from .wire import Connection
+from .wire import Connection, FramingError
+
+log = logging.getLogger(__name__)
 
 
 def private_output() -> int:
@@ -37,9 +41,25 @@ async def streams(out: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
+class Clean(logging.Formatter):
+    """Writes log records without tokens."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
+def log_to_server(service: Service) -> None:
+    """From now on log lines go to the server as long as it is there."""
+    root = logging.getLogger()
+    handler = Handler(service.notices, lambda: service.connection is not None, root.handlers[0])
+    handler.setFormatter(root.handlers[0].formatter)
+    root.handlers = [handler]
+
+
 async def serve(out: int, control: socket.socket | None) -> None:
     loop = asyncio.get_running_loop()
     service = Service(Descriptors(control))
+    log_to_server(service)
     for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(sig, service.stopping.set)
     reader, writer = await streams(out)
@@ -51,12 +71,19 @@ async def serve(out: int, control: socket.socket | None) -> None:
         # The answer to shutdown is still to go out.
         with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
             await asyncio.wait_for(writer.drain(), 1.0)
-    service.connection = None
-    await service.end_all()
     for task in (serving, stopping):
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
+        try:
             await task
+        except FramingError as raised:
+            log.error("the server's bytes are not frames: %s", raised)
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            # Whatever it was, sandboxes are still to be ended.
+            log.exception("reading from the server")
+    service.connection = None
+    await service.end_all()
     writer.close()
 
 
@@ -65,7 +92,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="glue_sidecar")
     parser.add_argument("--control-fd", type=int)
     args = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=os.environ.get("GLUE_SIDECAR_LOG", "WARNING"), format="%(name)s: %(message)s")
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setFormatter(Clean("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[to_stderr], level=os.environ.get("GLUE_SIDECAR_LOG", "WARNING"))
+    # What goes over the wire is no log's business: tokens are in it, in forms that nobody
+    # would recognise.
+    for name in ("hpack", "h2", "grpclib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # On a cut network asyncio repeats one warning without end.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     control = None

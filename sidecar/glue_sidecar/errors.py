@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
+import sys
 from dataclasses import dataclass
 
 PARSE_ERROR = -32700
@@ -35,7 +38,7 @@ def invalid(field: str, problem: str) -> SidecarError:
 
 
 # Names of the SDK's exceptions, by the kind that they become. Names rather than types:
-# newer versions add and move some.
+# newer versions add and move some, and give them a base that is here.
 _KINDS = {
     "AuthError": "notAuthenticated",
     "PermissionDeniedError": "permissionDenied",
@@ -50,7 +53,12 @@ _KINDS = {
     "SandboxTerminatedError": "executorDead",
     "NotFoundError": "executorDead",
     "ClientClosed": "executorDead",
+    "UnimplementedError": "unsupported",
     "ResourceExhaustedError": "runtimeUnavailable",
+    "RequestSizeError": "tooLarge",
+    "ImageBuildError": "runtimeUnavailable",
+    "AlreadyExistsError": "conflict",
+    "VersionError": "runtimeUnavailable",
     "RemoteError": "runtimeUnavailable",
     "ConnectionError": "unavailable",
     "ServiceError": "unavailable",
@@ -60,16 +68,34 @@ _KINDS = {
     "TimeoutError": "timeout",
 }
 
+# The environment's own secrets, whatever they look like.
+_VARIABLES = ("MODAL_TOKEN_ID", "MODAL_TOKEN_SECRET")
+
+# Modal's own command does the same under both names.
+_CLI = "modal" if shutil.which("modal") else f"{sys.executable} -m modal"
+
+# What to do, by the kind or, before that, by the exception.
 _HINTS = {
-    "notAuthenticated": "run: modal token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET",
-    "unavailable": "is the network up? the same call can be made again",
+    "notAuthenticated": f"correct MODAL_TOKEN_ID and MODAL_TOKEN_SECRET, or unset them and run: {_CLI} token new"
+    if any(os.environ.get(name) for name in _VARIABLES)
+    else f"run: {_CLI} token new, or set MODAL_TOKEN_ID and MODAL_TOKEN_SECRET",
+    "unavailable": "check the network and status.modal.com; the same call can be made again",
+    "ResourceExhaustedError": "end what is not needed (glue-lsp sessions list), or raise the limit in Modal's settings",
+    "PermissionDeniedError": "the token's role does not allow it: ask an administrator of the Modal workspace",
+    "InternalError": "Modal itself has trouble (status.modal.com); the same call can be made again",
+    "VersionError": f"run: {sys.executable} -m pip install --upgrade modal",
 }
 
-_SECRETS = re.compile(r"\b(a[ks]-[A-Za-z0-9]{6,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+)|(?<=://)[^/@\s]+@")
+# What looks like a secret.
+_SECRETS = re.compile(r"\b([aw][ks]-[A-Za-z0-9]{6,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+)|(?<=://)[^/@\s]+@")
 
 
 def without_secrets(text: str) -> str:
     """Takes tokens, and user names and passwords in URLs, out of a text."""
+    for name in _VARIABLES:
+        value = os.environ.get(name, "")
+        if len(value) >= 6:
+            text = text.replace(value, "***")
     return _SECRETS.sub("***", text)
 
 
@@ -85,7 +111,8 @@ def explain(error: BaseException) -> SidecarError:
         return SidecarError("fileNotFound", f"{error.filename}: no such file on this machine", path=str(error.filename))
     if isinstance(error, OSError) and error.errno == 28:
         return SidecarError("noSpace", without_secrets(str(error)))
-    name = type(error).__name__
-    kind = _KINDS.get(name, "unavailable")
-    message = without_secrets(str(error)).strip() or name
-    return SidecarError(kind, message, hint=_HINTS.get(kind, ""))
+    names = [kind.__name__ for kind in type(error).__mro__]
+    known = next((name for name in names if name in _KINDS), "")
+    kind = _KINDS.get(known, "unavailable")
+    message = without_secrets(str(error)).strip() or names[0]
+    return SidecarError(kind, message, hint=_HINTS.get(known) or _HINTS.get(kind, ""))

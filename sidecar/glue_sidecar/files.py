@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import posixpath
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import uploads
 from .errors import SidecarError, explain
 from .params import Reader
 from .sandboxes import Held, Sandboxes
@@ -18,8 +22,9 @@ MAX_LINKS = 40
 class Files:
     """The methods under fs/."""
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    def __init__(self, sandboxes: Sandboxes, tell: Callable[[str, dict[str, Any]], None]) -> None:
         self._sandboxes = sandboxes
+        self._tell = tell
 
     def _where(self, p: Reader, field: str = "path") -> tuple[Held, str]:
         path = p.text(field)
@@ -84,14 +89,20 @@ class Files:
         return {}
 
     async def upload(self, p: Reader) -> dict[str, Any]:
-        """Copies a file of this machine into the sandbox, parents included."""
+        """Copies a file of this machine into the sandbox, parents included. With a
+        `progressId` it tells under that id how far it is."""
         held, path = self._where(p)
-        local = p.text("localPath")
-        await held.sandbox.filesystem.copy_from_local.aio(local, path)
+        ident = p.optional_text("progressId")
+
+        def told(done: int, total: int) -> None:
+            self._tell("fs/progress", {"execId": ident, "done": done, "total": total})
+
+        await uploads.upload(held.sandbox, p.text("localPath"), path, told if ident else None)
         return {}
 
     async def write_file(self, p: Reader) -> dict[str, Any]:
-        """Like upload, but under a temporary name first, so that nobody sees half of it."""
+        """Like upload, but under a temporary name first, so that nobody sees half of it.
+        Once it has begun it goes on, also when the call is cancelled."""
         held, path = self._where(p)
         exists = (await self.exists(p))["exists"]
         if exists and not p.flag("overwrite", True):
@@ -99,11 +110,20 @@ class Files:
         if not exists and not p.flag("create", True):
             raise SidecarError("fileNotFound", "no such file", path=path)
         temporary = posixpath.join(posixpath.dirname(path), f".glue-{p.text('token')}")
-        await held.sandbox.filesystem.copy_from_local.aio(p.text("localPath"), temporary)
         mode = p.optional_number("mode")
-        await self._run(held, path, "chmod", f"{0o644 if mode is None else mode:o}", temporary)
-        await self._run(held, path, "mv", "-fT", "--", temporary, path)
+        replacing = self._replace(held, p.text("localPath"), temporary, path, 0o644 if mode is None else mode)
+        await asyncio.shield(self._sandboxes.go_on(replacing))
         return {}
+
+    async def _replace(self, held: Held, local: str, temporary: str, path: str, mode: int) -> None:
+        try:
+            await held.sandbox.filesystem.copy_from_local.aio(local, temporary)
+            await self._run(held, path, "chmod", f"{mode:o}", temporary)
+            await self._run(held, path, "mv", "-fT", "--", temporary, path)
+        except Exception:
+            with contextlib.suppress(Exception):
+                await held.sandbox.filesystem.remove.aio(temporary)
+            raise
 
     async def create_directory(self, p: Reader) -> dict[str, Any]:
         held, path = self._where(p)

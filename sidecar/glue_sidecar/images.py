@@ -15,27 +15,38 @@ from .errors import SidecarError, explain, without_secrets
 if TYPE_CHECKING:
     import modal
 
+# How many lines of a build are kept,
 LAST_LINES = 20
+# and so many of them stand in the error.
+SHOWN_LINES = 5
 
-# Where a pinned image has neither git nor apt, it is taken as it is.
+# A pinned image may have git, or no apt to add it with.
 _INSTALL_GIT = (
     "RUN command -v git >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1"
-    " || (apt-get update && apt-get install -y --no-install-recommends git)"
+    " || (apt-get update && apt-get install -y --no-install-recommends git ca-certificates)"
 )
 
+# An image that Modal has built or kept is named by its id.
+_ID = re.compile(r"im-[A-Za-z0-9]+")
 
-def build(name: str | None, snapshot: str | None, with_git: bool) -> modal.Image:
-    """Gives an image: of a snapshot, of a registry's name, or Modal's Debian, with git
-    where it can be installed."""
+
+def build(name: str | None, with_git: bool) -> modal.Image:
+    """Gives the image of that id or registry's name, or Modal's Debian, with git where it
+    can be added. An id stands for exactly that image: nothing is added."""
     import modal
 
-    if snapshot:
-        return modal.Image.from_id(snapshot)
     if name is None:
         image = modal.Image.debian_slim()
         return image.apt_install("git") if with_git else image
+    if _ID.fullmatch(name):
+        return modal.Image.from_id(name)
     image = modal.Image.from_registry(name)
     return image.dockerfile_commands(_INSTALL_GIT) if with_git else image
+
+
+def is_augmented(name: str | None) -> bool:
+    """Tells whether git is added to an image that somebody named."""
+    return name is not None and not _ID.fullmatch(name)
 
 
 class BuildLog(io.TextIOBase):
@@ -79,11 +90,20 @@ def build_log(each: Callable[[str], None]) -> Iterator[BuildLog]:
         sys.stdout = former
 
 
+class BuildFailed(SidecarError):
+    """An image that could not be built."""
+
+    last_line: str = ""
+
+
 def explain_failure(raised: Exception, log: BuildLog) -> SidecarError:
-    """Says why a sandbox was not made; of a failed build also what it printed last."""
+    """Says why an image was not built, with what was printed last."""
     e = explain(raised)
     if "image build" not in e.message.lower():
         return e
-    tail = "\n".join(log.last)
-    message = f"{e.message}\n{tail}" if tail else e.message
-    return SidecarError("runtimeUnavailable", message, hint="check modal.image, or leave it out for Modal's Debian image")
+    # All of it went by as progress: an error is read where there is little room.
+    said = [line for line in list(log.last)[-SHOWN_LINES:] if line not in e.message]
+    message = "\n".join([e.message, *said])
+    failed = BuildFailed("runtimeUnavailable", message, hint="check modal.image, or leave it out for Modal's Debian image")
+    failed.last_line = log.last[-1] if log.last else e.message
+    return failed

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import images
-from .errors import SidecarError, explain, invalid
+from . import making
+from .calls import CALL_TIMEOUT, bounded
+from .errors import SidecarError, explain
+from .making import EXPIRES_TAG, Made, Maker, Request
 from .params import Reader
 
 if TYPE_CHECKING:
     import modal
 
+    from .endings import Ending
+
+__all__ = ["CALL_TIMEOUT", "Held", "Notify", "Sandboxes", "bounded"]
+
 log = logging.getLogger(__name__)
 
 Notify = Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
 
-# Modal's own bounds on a sandbox's life, in seconds.
-MIN_TIMEOUT, MAX_TIMEOUT = 1, 24 * 60 * 60
-
-# An unreachable server is tried for a minute by the SDK: people wait for an answer.
-CALL_TIMEOUT = 10.0
-# A sandbox of a new image can take this long.
-CREATE_TIMEOUT = 15 * 60.0
-
-
-@dataclass
-class Ending:
-    """What to do before a sandbox is ended without its server: a command writes what is
-    not captured to a file inside, which is then brought here."""
-
-    argv: list[str]
-    path: str
-    local_path: str
-    terminate: bool = True
+SNAPSHOT_TIMEOUT = 15 * 60.0
+# Ending is tried this often, with pauses of 1, 2, 4, … seconds.
+END_ATTEMPTS = 5
+# How many sandboxes of a list are asked for their tags at once.
+LIST_PARALLEL = 16
 
 
 @dataclass
@@ -47,24 +40,28 @@ class Held:
     id: str
     sandbox: modal.Sandbox
     expires_at: float | None = None
+    # It was joined, not made here: without an ending it is not this process's to end.
+    joined: bool = False
     ending: Ending | None = None
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def set_ending(self, ending: Ending | None) -> None:
+        """Replaces what is to be done without the server. Nobody waits for the former
+        one any more."""
+        former, self.ending = self.ending, ending
+        if former is not None:
+            former.unlock()
 
 
 class Sandboxes:
     """The sandboxes of this process, by id."""
 
-    def __init__(self, notify: Notify) -> None:
+    def __init__(self, notify: Notify, progress: Callable[[str], None]) -> None:
         self._notify = notify
         self._held: dict[str, Held] = {}
-        self._apps: dict[tuple[str, str | None], modal.App] = {}
-        self._building = asyncio.Lock()  # see images.build_log
-        self._telling: set[asyncio.Task[None]] = set()
-
-    def _progress(self, line: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._notify("progress", {"operation": "sandbox/create", "message": line}))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._maker = Maker(progress)
+        # What goes on when whoever asked for it has left.
+        self._loose: set[asyncio.Task[Any]] = set()
 
     def all(self) -> list[Held]:
         return list(self._held.values())
@@ -77,46 +74,50 @@ class Sandboxes:
             raise SidecarError("noSuchSession", f"sandbox {ident} is not held here", hint="sandbox/attach joins it")
         return held
 
-    async def _app(self, name: str, environment: str | None) -> modal.App:
-        import modal
-
-        key = (name, environment)
-        if key not in self._apps:
-            found = modal.App.lookup.aio(name, environment_name=environment, create_if_missing=True)
-            self._apps[key] = await bounded(found, CALL_TIMEOUT, "looking up the app")
-        return self._apps[key]
-
     async def create(self, p: Reader) -> dict[str, Any]:
-        """Makes a sandbox. Its cap is part of the call, so that it ends by itself
-        whatever becomes of this process."""
-        import modal
+        """Makes a sandbox. If the call is cancelled, the sandbox that comes after all is
+        ended."""
+        request = making.read(p)
+        task = asyncio.create_task(self._maker.make(request))
+        try:
+            made = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._abandon(task, request)
+            raise
+        return {**_info(self._hold(made.sandbox, made.expires)), **made.told()}
 
-        timeout = p.number("timeoutSeconds")
-        if not MIN_TIMEOUT <= timeout <= MAX_TIMEOUT:
-            raise invalid("timeoutSeconds", f"must be from {MIN_TIMEOUT} to {MAX_TIMEOUT}, not {timeout}")
-        name = p.text("appName")
-        environment = p.optional_text("environment")
-        options: dict[str, Any] = {"timeout": timeout, "tags": p.table("tags"), "workdir": p.optional_text("workdir")}
-        options.update(_resources(p))
-        for secret in p.texts("secrets", []):
-            known = modal.Secret.from_name(secret, environment_name=environment)
-            options.setdefault("secrets", []).append(known)
-        for where, volume in p.table("volumes").items():
-            known_volume = modal.Volume.from_name(volume, environment_name=environment)
-            options.setdefault("volumes", {})[where] = known_volume
-        app = await self._app(name, environment)
-        image = images.build(p.optional_text("image"), p.optional_text("snapshot"), p.flag("withGit", True))
-        began = time.time()
+    def _abandon(self, task: asyncio.Task[Made], request: Request) -> None:
+        if not request.sent:
+            task.cancel()
 
-        await self._notify("progress", {"operation": "sandbox/create", "message": "starting a sandbox in Modal"})
-        async with self._building:
-            with images.build_log(self._progress) as log_of_build:
-                try:
-                    made = modal.Sandbox.create.aio("sleep", "infinity", app=app, image=image, **options)
-                    sandbox = await bounded(made, CREATE_TIMEOUT, "making a sandbox")
-                except Exception as raised:
-                    raise images.explain_failure(raised, log_of_build) from raised
-        return await self._hold(sandbox, began + timeout)
+        async def end() -> None:
+            try:
+                made = await task
+            except (Exception, asyncio.CancelledError):
+                return  # none was made
+            log.info("sandbox %s came when nobody waited for it any more: it is ended", made.sandbox.object_id)
+            await self.end_for_certain(made.sandbox)
+
+        self.go_on(end())
+
+    def go_on(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begins what must not be left half done when a call is cancelled: whoever waits
+        for it does so behind asyncio.shield."""
+        task = asyncio.create_task(work)
+        self._loose.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._loose.discard(task)
+        if not task.cancelled() and (raised := task.exception()):
+            log.debug("what went on by itself failed: %s", explain(raised).message)
+
+    async def settle(self) -> None:
+        """Waits for what goes on although nobody waits for it: sandboxes that are still
+        to be ended."""
+        while self._loose:
+            await asyncio.wait(list(self._loose))
 
     async def attach(self, p: Reader) -> dict[str, Any]:
         """Joins a sandbox that somebody else made."""
@@ -136,13 +137,30 @@ class Sandboxes:
         if ended is not None:
             raise SidecarError("executorDead", f"sandbox {ident} has ended")
         expires = p.real("expiresAt")
-        return await self._hold(sandbox, expires)
+        if expires is None:
+            expires = _expiry(await _tags_if_known(sandbox))
+        if ident in self._held:  # joined by another call meanwhile
+            return _info(self._held[ident])
+        return _info(self._hold(sandbox, expires, joined=True))
 
-    async def _hold(self, sandbox: modal.Sandbox, expires_at: float | None) -> dict[str, Any]:
-        held = Held(sandbox.object_id, sandbox, expires_at)
+    def _hold(self, sandbox: modal.Sandbox, expires_at: float | None, *, joined: bool = False) -> Held:
+        held = Held(sandbox.object_id, sandbox, expires_at, joined)
         self._held[held.id] = held
         held.watcher = asyncio.create_task(self._watch(held))
-        return _info(held)
+        return held
+
+    def _forget(self, ident: str) -> Held | None:
+        held = self._held.pop(ident, None)
+        if held is not None and held.watcher is not None:
+            held.watcher.cancel()
+        return held
+
+    async def release(self, p: Reader) -> dict[str, Any]:
+        """Forgets a sandbox, which goes on: it is somebody else's, or its cap ends it."""
+        held = self._forget(p.text("sandboxId"))
+        if held is not None:
+            held.set_ending(None)
+        return {}
 
     async def _watch(self, held: Held) -> None:
         """Tells when the sandbox ends, and why."""
@@ -150,7 +168,7 @@ class Sandboxes:
         while True:
             try:
                 await held.sandbox.wait.aio(raise_on_termination=True)
-                reason, message = "exited", "the sandbox's first process has ended"
+                reason, message = "exited", _why(held.sandbox.returncode)
                 break
             except asyncio.CancelledError:
                 return
@@ -166,6 +184,7 @@ class Sandboxes:
                 log.warning("waiting for sandbox %s: %s", held.id, explain(raised).message)
                 await asyncio.sleep(min(30.0, 0.5 * 2**failures))
         self._held.pop(held.id, None)
+        held.set_ending(None)
         await self._notify("sandbox/ended", {"sandboxId": held.id, "reason": reason, "message": message})
 
     async def status(self, p: Reader) -> dict[str, Any]:
@@ -174,27 +193,32 @@ class Sandboxes:
         return {**_info(held), "running": ended is None, "exitCode": ended}
 
     async def list(self, p: Reader) -> dict[str, Any]:
-        """Lists running sandboxes that carry all of some tags."""
-        import modal
-
-        app = await self._app(p.text("appName"), p.optional_text("environment"))
-        found = []
-
-        async def collect() -> None:
-            async for sandbox in modal.Sandbox.list.aio(app_id=app.app_id, tags=p.table("tags")):
-                found.append({"sandboxId": sandbox.object_id, "tags": await sandbox.get_tags.aio()})
-
-        await bounded(collect(), CALL_TIMEOUT, "listing sandboxes")
+        """Lists running sandboxes that carry all of some tags: those of one environment,
+        or of all."""
+        name, tags = p.text("appName"), p.table("tags")
+        environments: list[str | None] = [p.optional_text("environment")]
+        if p.flag("everyEnvironment"):
+            environments = await _environments() or environments
+        found: list[dict[str, Any]] = []
+        for environment in environments:
+            try:
+                app = await self._maker.app(name, environment, create=False)
+            except Exception as raised:
+                if explain(raised).kind == "executorDead":
+                    continue  # no such app, so no sandbox of it
+                raise
+            found += await bounded(_list(app, tags), CALL_TIMEOUT, "listing sandboxes")
         return {"sandboxes": found}
 
     async def terminate(self, p: Reader) -> dict[str, Any]:
-        """Ends a sandbox, held or not. One that has ended already is no error."""
+        """Ends a sandbox, held or not. One that has ended already is no error. It goes on
+        when the call is cancelled."""
+        return await asyncio.shield(self.go_on(self._terminate(p.text("sandboxId"))))
+
+    async def _terminate(self, ident: str) -> dict[str, Any]:
         import modal
 
-        ident = p.text("sandboxId")
-        held = self._held.pop(ident, None)
-        if held is not None and held.watcher is not None:
-            held.watcher.cancel()
+        held = self._forget(ident)
         try:
             if held is not None:
                 sandbox = held.sandbox
@@ -207,19 +231,31 @@ class Sandboxes:
                     self._held[ident] = held
                     held.watcher = asyncio.create_task(self._watch(held))
                 raise
+        if held is not None:
+            held.set_ending(None)
         return {}
 
-    async def set_ending(self, p: Reader) -> dict[str, Any]:
-        """Says what to do with a sandbox when the server is gone, see `Ending`."""
-        held = self.get(p)
-        held.ending = Ending(p.texts("argv"), p.text("path"), p.text("localPath"), p.flag("terminate", True))
-        return {}
+    async def end_for_certain(self, sandbox: modal.Sandbox) -> bool:
+        """Ends a sandbox, as often as it takes. Says whether it worked; if not, its cap
+        ends it, or whoever looks for its tags."""
+        for attempt in range(END_ATTEMPTS):
+            try:
+                await bounded(sandbox.terminate.aio(), CALL_TIMEOUT, "ending the sandbox")
+                return True
+            except Exception as raised:
+                e = explain(raised)
+                if e.kind == "executorDead":
+                    return True
+                log.warning("sandbox %s: ending it: %s", sandbox.object_id, e.message)
+            await asyncio.sleep(2**attempt)
+        return False
 
     async def snapshot(self, p: Reader) -> dict[str, Any]:
         """Keeps the sandbox's files as an image that another can start from."""
         held = self.get(p)
-        image = await bounded(held.sandbox.snapshot_filesystem.aio(), CREATE_TIMEOUT, "keeping the sandbox's files")
-        return {"imageId": image.object_id}
+        keeping = held.sandbox.snapshot_filesystem.aio(timeout=int(SNAPSHOT_TIMEOUT))
+        image = await bounded(keeping, SNAPSHOT_TIMEOUT, "keeping the sandbox's files")
+        return {"imageId": self._maker.know(image)}
 
 
 def _info(held: Held) -> dict[str, Any]:
@@ -229,33 +265,61 @@ def _info(held: Held) -> dict[str, Any]:
     return out
 
 
-def _resources(p: Reader) -> dict[str, Any]:
-    """The settings that are passed on as they are."""
-    out: dict[str, Any] = {}
-    if (cpu := p.real("cpu")) is not None:
-        out["cpu"] = cpu
-    if (memory := p.optional_number("memoryMb")) is not None:
-        out["memory"] = memory
-    if gpu := p.optional_text("gpu"):
-        out["gpu"] = gpu
-    if region := p.optional_text("region"):
-        out["region"] = region
-    if (idle := p.optional_number("idleTimeoutSeconds")) is not None:
-        out["idle_timeout"] = idle
-    if env := p.table("env"):
-        out["env"] = env
-    network = p.text("network", "on")
-    if network == "none":
-        out["block_network"] = True
-    elif network != "on":
-        raise invalid("network", f"must be on or none, not {network}")
-    return out
+def _why(code: int | None) -> str:
+    """The words for an end that was neither the cap nor asked for. The first process only
+    sleeps: it does not end by itself."""
+    return f"Modal ended the sandbox (status {code}): it was idle for too long, took too much memory, or its machine failed"
 
 
-async def bounded(call: Awaitable[Any], seconds: float, doing: str) -> Any:
-    """Waits for a call of the SDK, but not for ever."""
+def _expiry(tags: dict[str, str]) -> float | None:
+    value = tags.get(EXPIRES_TAG, "")
+    return float(value) if value.isdecimal() and len(value) <= 12 else None
+
+
+async def _tags_if_known(sandbox: modal.Sandbox) -> dict[str, str]:
+    """A sandbox's tags, or none where they cannot be had: nothing depends on them."""
+    with contextlib.suppress(Exception):
+        tags: dict[str, str] = await bounded(sandbox.get_tags.aio(), CALL_TIMEOUT, "asking for the sandbox's tags")
+        return tags
+    return {}
+
+
+async def _list(app: modal.App, tags: dict[str, str]) -> list[dict[str, Any]]:
+    import modal
+
+    one_of = asyncio.Semaphore(LIST_PARALLEL)
+
+    async def line(sandbox: modal.Sandbox) -> dict[str, Any] | None:
+        async with one_of:
+            try:
+                own = await sandbox.get_tags.aio()
+            except Exception as raised:
+                kind = explain(raised).kind
+                if kind == "executorDead":
+                    return None
+                if kind != "unsupported":
+                    raise
+                own = tags  # by which the server found it
+        if any(own.get(name) != value for name, value in tags.items()):
+            return None  # a server that does not look at tags
+        out: dict[str, Any] = {"sandboxId": sandbox.object_id, "tags": own}
+        if (expires := _expiry(own)) is not None:
+            out["expiresAt"] = expires
+        return out
+
+    found = [sandbox async for sandbox in modal.Sandbox.list.aio(app_id=app.app_id, tags=tags)]
+    lines = await asyncio.gather(*(line(s) for s in found))
+    return [found_line for found_line in lines if found_line is not None]
+
+
+async def _environments() -> list[str | None]:
+    """The names of all environments, or nothing where they cannot be had."""
+    import modal
+
     try:
-        return await asyncio.wait_for(call, seconds)
-    except asyncio.TimeoutError:
-        hint = "is the network up? modal token info shows whether Modal can be reached"
-        raise SidecarError("unavailable", f"{doing}: Modal did not answer within {seconds:.0f} s", hint=hint) from None
+        all_of_them = await bounded(modal.Environment.objects.list.aio(), CALL_TIMEOUT, "listing environments")
+    except Exception as raised:
+        if explain(raised).kind == "unsupported":
+            return []
+        raise
+    return [e.name for e in all_of_them]

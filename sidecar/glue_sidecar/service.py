@@ -13,21 +13,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import PROTOCOL_VERSION
-from .errors import SidecarError, explain
+from .account import Account
+from .descriptors import Descriptors
+from .endings import Endings
+from .errors import SidecarError
 from .execs import Execs
 from .files import Files
+from .network import Network
+from .notices import Notices
 from .params import Reader
-from .sandboxes import CALL_TIMEOUT, Held, Sandboxes, bounded
-from .tunnel import Descriptors, Tunnels
+from .pipes import Pipes
+from .runs import Runs
+from .sandboxes import Sandboxes
+from .tags import Tags
+from .tunnel import Tunnels
 from .wire import Connection, Method
 
 log = logging.getLogger(__name__)
 
 # The first version whose sandboxes have a file system interface and tags of their own.
 OLDEST_SDK = (1, 6)
-
-# An ending without a server may take this long for each sandbox.
-ENDING_TIMEOUT = 300.0
 
 
 class Service:
@@ -37,9 +42,16 @@ class Service:
         self.connection: Connection | None = None
         self.stopping = asyncio.Event()
         self._ready = False
-        self.sandboxes = Sandboxes(self._notify)
+        self.notices = Notices(self._notify)
+        self._network = Network()
+        self._account = Account(self._network)
+        self.sandboxes = Sandboxes(self._notify, self._progress)
+        self._endings = Endings(self.sandboxes)
+        self._tags = Tags(self.sandboxes)
         self._execs = Execs(self.sandboxes, self._notify)
-        self._files = Files(self.sandboxes)
+        self._runs = Runs(self.sandboxes)
+        self._pipes = Pipes(self.sandboxes)
+        self._files = Files(self.sandboxes, self.notices.add)
         self._tunnels = Tunnels(self.sandboxes, descriptors, self._notify)
 
     async def _notify(self, method: str, params: Mapping[str, Any]) -> None:
@@ -47,20 +59,30 @@ class Service:
             with contextlib.suppress(ConnectionError):
                 await self.connection.notify(method, params)
 
+    def _progress(self, line: str) -> None:
+        self.notices.add("progress", {"operation": "sandbox/create", "message": line})
+
     def methods(self) -> dict[str, Method]:
         s, e, f, t = self.sandboxes, self._execs, self._files, self._tunnels
         calls = {
-            "sandbox/create": s.create,
-            "sandbox/attach": s.attach,
+            "sandbox/create": self._online(s.create),
+            "sandbox/attach": self._online(s.attach),
             "sandbox/status": s.status,
-            "sandbox/list": s.list,
-            "sandbox/terminate": s.terminate,
-            "sandbox/setEnding": s.set_ending,
+            "sandbox/list": self._online(s.list),
+            "sandbox/terminate": self._online(s.terminate),
+            "sandbox/release": s.release,
+            "sandbox/setEnding": self._endings.set,
+            "sandbox/tags": self._tags.get,
+            "sandbox/setTags": self._tags.set,
             "sandbox/snapshot": s.snapshot,
+            "exec/run": self._runs.run,
+            "exec/pipe": self._pipes.pipe,
             "exec/start": e.start,
             "exec/stdin": e.write,
             "exec/resize": e.resize,
             "exec/kill": e.kill,
+            "exec/ack": e.ack,
+            "exec/background": e.background,
             "fs/stat": f.stat,
             "fs/exists": f.exists,
             "fs/readDirectory": f.read_directory,
@@ -74,7 +96,7 @@ class Service:
             "fs/download": f.download,
             "tunnel/open": t.open,
             "tunnel/close": t.close,
-            "doctor/auth": self._auth,
+            "doctor/auth": self._account.auth,
             "shutdown": self._shutdown,
         }
         table: dict[str, Method] = {name: self._after_initialize(call) for name, call in calls.items()}
@@ -89,6 +111,15 @@ class Service:
 
         return checked
 
+    def _online(self, call: Any) -> Any:
+        """Makes a call wait for the connection, and fail at once where there is none."""
+
+        async def connected(p: Reader) -> Any:
+            await self._network.ready()
+            return await call(p)
+
+        return connected
+
     async def _initialize(self, params: Mapping[str, Any]) -> dict[str, Any]:
         p = Reader(params)
         asked = p.number("protocolVersion")
@@ -96,8 +127,7 @@ class Service:
             raise SidecarError("invalidParams", f"protocolVersion: this sidecar speaks {PROTOCOL_VERSION}, not {asked}")
         nonce = p.text("nonce")
         version = sdk_version()
-        # The SDK takes a moment to import: not in the way of this answer.
-        asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "modal")
+        self._network.warm()  # importing the SDK and connecting take a moment
         self._ready = True
         return {
             "protocolVersion": PROTOCOL_VERSION,
@@ -107,72 +137,17 @@ class Service:
             "pid": os.getpid(),
         }
 
-    async def _auth(self, p: Reader) -> dict[str, Any]:
-        """Really asks Modal whose the token is."""
-        from modal.client import Client
-
-        try:
-            client = await bounded(Client.from_env.aio(), CALL_TIMEOUT, "connecting to Modal")
-            await bounded(client.hello.aio(), CALL_TIMEOUT, "checking the token")
-            workspace = await bounded(_workspace(), CALL_TIMEOUT, "asking for the workspace")
-        except Exception as raised:
-            e = explain(raised)
-            if e.kind == "notAuthenticated":
-                return {"tokenValid": False, "workspace": "", "message": e.message, "hint": e.hint}
-            raise e from raised
-        return {"tokenValid": True, "workspace": workspace}
-
-    async def _shutdown(self, _: Reader) -> dict[str, Any]:
+    async def _shutdown(self, p: Reader) -> dict[str, Any]:
+        """Ends this process, captures and ends what it holds; or not, if that is asked,
+        where it holds something."""
+        if p.flag("ifIdle") and self.sandboxes.all():
+            return {"stopping": False}
         self.stopping.set()
-        return {}
+        return {"stopping": True}
 
     async def end_all(self) -> None:
         """Captures and ends what is still held: the server is gone."""
-        held = self.sandboxes.all()
-        await asyncio.gather(*(self._end(h) for h in held))
-
-    async def _end(self, held: Held) -> None:
-        if held.watcher is not None:
-            held.watcher.cancel()
-        ending = held.ending
-        if ending is not None and ending.argv:
-            try:
-                await asyncio.wait_for(self._capture(held), ENDING_TIMEOUT)
-            except Exception as raised:
-                log.error("sandbox %s: its last changes were not captured: %s", held.id, explain(raised).message)
-                # It is left to its cap: the next start of the server tries again.
-                return
-        if ending is not None and not ending.terminate:
-            log.warning("sandbox %s stays, as delete_on_close says", held.id)
-            return
-        for attempt in range(5):
-            try:
-                await bounded(held.sandbox.terminate.aio(), CALL_TIMEOUT, "ending the sandbox")
-                return
-            except Exception as raised:
-                log.warning("sandbox %s: ending it: %s", held.id, explain(raised).message)
-                await asyncio.sleep(2**attempt)
-
-    async def _capture(self, held: Held) -> None:
-        assert held.ending is not None
-        process = await held.sandbox.exec.aio(*held.ending.argv, text=False)
-        code = await process.wait.aio()
-        if code != 0:
-            text = (await process.stderr.read.aio()).decode("utf-8", "replace").strip()
-            raise SidecarError("unavailable", f"the agent answered with status {code}: {text}")
-        await held.sandbox.filesystem.copy_to_local.aio(held.ending.path, held.ending.local_path)
-
-
-async def _workspace() -> str:
-    import modal
-
-    workspace = getattr(modal, "Workspace", None)
-    if workspace is not None:
-        with contextlib.suppress(Exception):
-            found = workspace.from_context()
-            await found.hydrate.aio()
-            return str(found.name)
-    return ""
+        await self._endings.end_all()
 
 
 def sdk_version() -> str:

@@ -3,8 +3,12 @@
 Down to the agent there are several lanes, each a command of its own with a socket from
 the server beside it: the SDK answers one write before the next may go, so that one lane
 alone costs a round trip per frame. A socket carries batches, each with its length in
-four bytes (big endian) before it; one byte goes back when the sandbox has taken a
-batch. Up from the agent there is one standard output, and plain bytes.
+four bytes (big endian) before it; one byte goes back when the lane can take its first
+batch, and when the sandbox has taken one. Up from the agent there is one standard
+output, and plain bytes.
+
+A network that is away for a while is waited out: the SDK numbers what it writes and
+reads by offsets, so that a call that is made again neither repeats nor loses a byte.
 """
 
 from __future__ import annotations
@@ -13,22 +17,33 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .errors import SidecarError, explain
+from .calls import CALL_TIMEOUT, bounded
+from .descriptors import Descriptors
+from .errors import SidecarError, explain, invalid
 from .params import Reader
-from .sandboxes import CALL_TIMEOUT, Held, Notify, Sandboxes, bounded
+from .sandboxes import Held, Notify, Sandboxes
 
 if TYPE_CHECKING:
     from modal.container_process import ContainerProcess
 
 log = logging.getLogger(__name__)
 
+TAKEN = b"\x01"
 MAX_BATCH = 4 << 20
 MAX_LANES = 32
+CHUNK = 64 << 10
 # A cut is given this long; the agent keeps what it has meanwhile.
 PATIENCE = 60.0
+PAUSE = 0.25
+
+
+class ServerLeft(Exception):
+    """The server has closed its end of a tunnel."""
 
 
 @dataclass
@@ -37,53 +52,9 @@ class Tunnel:
 
     id: str
     held: Held
+    sockets: list[socket.socket] = field(repr=False)
+    first: ContainerProcess[bytes] | None = field(default=None, repr=False)
     tasks: list[asyncio.Task[None]] = field(default_factory=list, repr=False)
-    sockets: list[socket.socket] = field(default_factory=list, repr=False)
-
-    def close(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        for s in self.sockets:
-            s.close()
-
-
-class Descriptors:
-    """Descriptors that the server passes over a socket of its own, by ticket."""
-
-    def __init__(self, control: socket.socket | None) -> None:
-        self._control = control
-        self._arrived: dict[str, list[int]] = {}
-
-    async def take(self, ticket: str, count: int) -> list[socket.socket]:
-        """Waits for the descriptors of one ticket."""
-        if self._control is None:
-            raise SidecarError("unsupported", "the server passed no socket for descriptors")
-        while ticket not in self._arrived:
-            await self._readable(self._control)
-            message, fds, _, _ = socket.recv_fds(self._control, 256, MAX_LANES + 1)
-            if not message:
-                raise SidecarError("unavailable", "the server closed the socket for descriptors")
-            self._arrived[message.decode("ascii")] = fds
-        fds = self._arrived.pop(ticket)
-        sockets = [socket.socket(fileno=fd) for fd in fds]
-        for s in sockets:
-            s.setblocking(False)
-        if len(sockets) != count:
-            for s in sockets:
-                s.close()
-            raise SidecarError("invalidParams", f"lanes: {count - 1} were asked for, {len(fds) - 1} came", code=-32602)
-        return sockets
-
-    async def _readable(self, control: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(control, ready.set)
-        try:
-            await asyncio.wait_for(ready.wait(), CALL_TIMEOUT)
-        except asyncio.TimeoutError:
-            raise SidecarError("invalidParams", "ticket: no descriptors came", code=-32602) from None
-        finally:
-            loop.remove_reader(control)
 
 
 class Tunnels:
@@ -94,29 +65,43 @@ class Tunnels:
         self._descriptors = descriptors
         self._notify = notify
         self._open: dict[str, Tunnel] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
 
     async def open(self, p: Reader) -> dict[str, Any]:
         """Starts the lanes' commands. The first descriptor of the ticket is for what
         comes up, the others are for the lanes: the first of these feeds argv's standard
-        input, the others laneArgv's."""
+        input, the others laneArgv's. It answers when the first one runs."""
         held = self._sandboxes.get(p)
         argv, lane_argv = p.texts("argv"), p.texts("laneArgv", [])
         lanes = p.number("lanes", 1)
         if not 1 <= lanes <= MAX_LANES:
-            raise SidecarError("invalidParams", f"lanes: must be from 1 to {MAX_LANES}", code=-32602)
+            raise invalid("lanes", f"must be from 1 to {MAX_LANES}")
         ident = p.text("ticket")
         up, *down = await self._descriptors.take(ident, lanes + 1)
-        tunnel = Tunnel(ident, held, sockets=[up, *down])
-        try:
-            first = await self._start(held, argv, quiet=False)
-            rest = await asyncio.gather(*(self._start(held, lane_argv, quiet=True) for _ in down[1:]))
-        except BaseException:
-            tunnel.close()
-            raise
+        tunnel = Tunnel(ident, held, [up, *down])
         self._open[ident] = tunnel
-        pumps = [self._up(first, up)] + [self._down(c, s) for c, s in zip([first, *rest], down, strict=True)]
+        # The others start beside the first: they are of use when frames are many.
+        starts = [asyncio.create_task(self._start(held, argv, quiet=False))]
+        starts += [asyncio.create_task(self._start(held, lane_argv, quiet=True)) for _ in down[1:]]
+        try:
+            # A command that was asked for is known to the end: it may start all the same.
+            tunnel.first = await asyncio.shield(starts[0])
+        except BaseException:
+            self._open.pop(ident, None)
+            self._close(tunnel)
+            for start in starts:
+                self._later(self._hang_up_started(start))
+            raise
+        pumps = [partial(self._up, tunnel.first, up), partial(self._down, tunnel.first, down[0])]
+        pumps += [partial(self._late, start, s) for start, s in zip(starts[1:], down[1:], strict=True)]
         tunnel.tasks = [asyncio.create_task(self._guard(tunnel, pump)) for pump in pumps]
         return {"tunnelId": ident}
+
+    async def close(self, p: Reader) -> dict[str, Any]:
+        tunnel = self._open.pop(p.text("tunnelId"), None)
+        if tunnel is not None:
+            self._close(tunnel)
+        return {}
 
     async def _start(self, held: Held, argv: list[str], quiet: bool) -> ContainerProcess[bytes]:
         from modal.stream_type import StreamType
@@ -126,52 +111,82 @@ class Tunnels:
         process: ContainerProcess[bytes] = await bounded(command, CALL_TIMEOUT, "starting the agent")
         return process
 
-    async def _guard(self, tunnel: Tunnel, pump: Any) -> None:
+    async def _guard(self, tunnel: Tunnel, pump: Callable[[], Awaitable[None]]) -> None:
         """One pump's end is the tunnel's: half of it is of no use."""
         message = ""
         try:
-            await pump
-        except asyncio.CancelledError:
+            await pump()
+        except (asyncio.CancelledError, GeneratorExit):
             raise
+        except ServerLeft:
+            pass
         except Exception as raised:
             message = explain(raised).message
         if self._open.pop(tunnel.id, None) is None:
             return
         current = asyncio.current_task()
         tunnel.tasks = [t for t in tunnel.tasks if t is not current]
-        tunnel.close()
+        self._close(tunnel)
         await self._notify("tunnel/closed", {"tunnelId": tunnel.id, "message": message})
 
+    def _close(self, tunnel: Tunnel) -> None:
+        for task in tunnel.tasks:
+            task.cancel()
+        for s in tunnel.sockets:
+            s.close()
+        if tunnel.first is not None:
+            self._later(self._hang_up(tunnel.first))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _hang_up(self, process: ContainerProcess[bytes]) -> None:
+        """The end of one lane's input is the end of the stream, and so of all lanes. The
+        agent notices by itself what does not get through, later."""
+        with contextlib.suppress(Exception):
+            process.stdin.write_eof()
+            await asyncio.wait_for(process.stdin.drain.aio(), CALL_TIMEOUT)
+
+    async def _hang_up_started(self, start: asyncio.Task[ContainerProcess[bytes]]) -> None:
+        with contextlib.suppress(Exception):
+            await self._hang_up(await start)
+
     async def _up(self, process: ContainerProcess[bytes], s: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        stream = process.stdout
         since: float | None = None
         while True:
             try:
-                async for chunk in stream:
+                async for chunk in process.stdout:
                     since = None
-                    await loop.sock_sendall(s, chunk)
+                    await _send(s, chunk)
                 return
-            except OSError:
-                return  # the server has left
+            except ServerLeft:
+                raise
             except Exception as raised:
                 # The stream keeps its offset: iterating it again goes on where it was.
                 since = _patience(raised, since)
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(PAUSE)
+
+    async def _late(self, start: asyncio.Task[ContainerProcess[bytes]], s: socket.socket) -> None:
+        """A lane that cannot be started is never ready, and so never used."""
+        try:
+            process = await asyncio.shield(start)
+        except asyncio.CancelledError:
+            self._later(self._hang_up_started(start))
+            raise
+        except Exception as raised:
+            log.warning("the tunnel goes on without one of its lanes: %s", explain(raised).message)
+            await asyncio.Event().wait()  # its end would be the tunnel's
+            return
+        await self._down(process, s)
 
     async def _down(self, process: ContainerProcess[bytes], s: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
-            while (head := await _exactly(s, 4)) is not None:
-                size = int.from_bytes(head, "big")
-                if size > MAX_BATCH:
-                    raise SidecarError("tooLarge", f"a batch of {size} bytes is over {MAX_BATCH}")
-                batch = await _exactly(s, size)
-                if batch is None:
-                    return
-                process.stdin.write(batch)
-                await self._drain(process)
-                await loop.sock_sendall(s, b"\x01")
+        await _send(s, TAKEN)
+        async for batch in _batches(s):
+            process.stdin.write(batch)
+            await self._drain(process)
+            await _send(s, TAKEN)
 
     async def _drain(self, process: ContainerProcess[bytes]) -> None:
         since: float | None = None
@@ -182,13 +197,7 @@ class Tunnels:
             except Exception as raised:
                 # The buffer is only cleared once the write has been answered.
                 since = _patience(raised, since)
-                await asyncio.sleep(0.25)
-
-    async def close(self, p: Reader) -> dict[str, Any]:
-        tunnel = self._open.pop(p.text("tunnelId"), None)
-        if tunnel is not None:
-            tunnel.close()
-        return {}
+                await asyncio.sleep(PAUSE)
 
 
 def _patience(raised: Exception, since: float | None) -> float:
@@ -201,15 +210,38 @@ def _patience(raised: Exception, since: float | None) -> float:
     return now if since is None else since
 
 
-async def _exactly(s: socket.socket, size: int) -> bytes | None:
-    """Reads so many bytes, or None at a clean end."""
-    loop = asyncio.get_running_loop()
-    out = bytearray(size)
-    view = memoryview(out)
-    done = 0
-    while done < size:
-        n = await loop.sock_recv_into(s, view[done:])
-        if n == 0:
-            return None
-        done += n
-    return bytes(out)
+async def _send(s: socket.socket, data: bytes) -> None:
+    try:
+        await asyncio.get_running_loop().sock_sendall(s, data)
+    except OSError as raised:
+        raise ServerLeft from raised
+
+
+async def _receive(s: socket.socket, into: memoryview) -> int:
+    try:
+        n = await asyncio.get_running_loop().sock_recv_into(s, into)
+    except OSError as raised:
+        raise ServerLeft from raised
+    if n == 0:
+        raise ServerLeft
+    return n
+
+
+async def _batches(s: socket.socket) -> AsyncIterator[bytearray]:
+    """The batches that come over a lane, until the server leaves. It sends one only when
+    the one before was taken, so that most come whole with one read."""
+    chunk = memoryview(bytearray(CHUNK))
+    while True:
+        have = 0
+        while have < 4:
+            have += await _receive(s, chunk[have:])
+        size = int.from_bytes(chunk[:4], "big")
+        if size > MAX_BATCH or have > 4 + size:
+            raise SidecarError("tooLarge", f"a batch of {size} bytes cannot be taken")
+        batch = bytearray(size)
+        done = have - 4
+        batch[:done] = chunk[4:have]
+        rest = memoryview(batch)
+        while done < size:
+            done += await _receive(s, rest[done:])
+        yield batch

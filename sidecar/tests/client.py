@@ -30,7 +30,7 @@ class Sidecar:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next = 0
 
-    async def start(self, env: dict[str, str] | None = None, cwd: str | None = None) -> None:
+    async def start(self, env: dict[str, str] | None = None, cwd: str | None = None, without: tuple[str, ...] = ()) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -42,7 +42,7 @@ class Sidecar:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=[theirs.fileno()],
-            env={**os.environ, **(env or {})},
+            env={name: value for name, value in {**os.environ, **(env or {})}.items() if name not in without},
             cwd=cwd,
         )
         theirs.close()
@@ -64,24 +64,38 @@ class Sidecar:
                     self.news.notify_all()
                 continue
             future = self._waiting.pop(body["id"])
+            if future.cancelled():
+                continue
             if "error" in body:
                 future.set_exception(CallError(body["error"]))
             else:
                 future.set_result(body["result"])
         for future in self._waiting.values():
-            future.set_exception(ConnectionError("the sidecar ended"))
+            if not future.done():
+                future.set_exception(ConnectionError("the sidecar ended"))
 
     def send(self, method: str, params: dict[str, Any]) -> int:
+        """Sends a call, and gives its id."""
         self._next += 1
-        body = json.dumps({"jsonrpc": "2.0", "id": self._next, "method": method, "params": params}).encode()
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self._write({"jsonrpc": "2.0", "id": self._next, "method": method, "params": params})
         return self._next
 
-    async def call(self, method: str, **params: Any) -> Any:
-        ident = self.send(method, params)
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """Sends a notification."""
+        self._write({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def _write(self, message: dict[str, Any]) -> None:
+        body = json.dumps(message).encode()
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    def answer(self, ident: int) -> asyncio.Future[Any]:
+        """The answer to a call that was just sent."""
         future = self._waiting[ident] = asyncio.get_running_loop().create_future()
-        return await future
+        return future
+
+    async def call(self, method: str, **params: Any) -> Any:
+        return await self.answer(self.send(method, params))
 
     async def note(self, method: str, **match: Any) -> dict[str, Any]:
         """Waits for a notification."""
