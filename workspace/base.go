@@ -36,19 +36,11 @@ func (s *Store) Base(ctx context.Context, snap *Snapshot, past git.History, bran
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	commit, err := s.keep(ctx, refBase, snap.Tree, nonEmpty(past.Head), "Tree as the editor shows it\n")
+	commit, refs, err := s.baseCommit(ctx, snap, past, branch)
 	if err != nil {
 		return Base{}, storeError(op, s.Repo.Dir, err)
 	}
-	refs := append([]string{refBase}, slices.Sorted(maps.Keys(past.Tags))...)
-	if branch != "" {
-		ref := "refs/heads/" + branch
-		if err := s.Repo.SetRef(ctx, ref, commit); err != nil {
-			return Base{}, storeError(op, s.Repo.Dir, err)
-		}
-		refs = append(refs, ref)
-	}
-	lengths, size, err := s.writeBundle(ctx, bundleFile, refs, max, false)
+	lengths, size, err := s.writeBundle(ctx, bundleFile, commit, refs, max, false)
 	var tooLarge *TooLargeError
 	if errors.As(err, &tooLarge) {
 		return Base{}, tooLarge
@@ -57,6 +49,20 @@ func (s *Store) Base(ctx context.Context, snap *Snapshot, past git.History, bran
 		return Base{}, storeError(op, bundleFile, err)
 	}
 	return Base{Commit: commit, BundlePath: bundleFile, BundleSize: size, Lengths: lengths}, nil
+}
+
+// baseCommit makes the commit of a snapshot and names it; refs are those to send.
+func (s *Store) baseCommit(ctx context.Context, snap *Snapshot, past git.History, branch string) (commit string, refs []string, err error) {
+	commit, err = s.keep(ctx, refBase, snap.Tree, nonEmpty(past.Head), "Tree as the editor shows it\n")
+	if err != nil {
+		return "", nil, err
+	}
+	refs = append([]string{refBase}, slices.Sorted(maps.Keys(past.Tags))...)
+	if branch == "" {
+		return commit, refs, nil
+	}
+	ref := "refs/heads/" + branch
+	return commit, append(refs, ref), s.Repo.SetRef(ctx, ref, commit)
 }
 
 // TooLargeError says that a bundle would have more than Max bytes.
@@ -79,26 +85,68 @@ func (c *capped) Write(p []byte) (int, error) {
 
 // writeBundle writes a bundle of at most max bytes, 0 is no limit, and gives its size
 // and the lengths of its objects, if they are known. Unless it is to stay, it is not
-// synced: it is needed until it was sent, and the store has all that it holds.
-func (s *Store) writeBundle(ctx context.Context, file string, refs []string, max int64, stays bool) (lengths []int64, size int64, err error) {
+// synced: it is needed until it was sent, and the store has all that it holds. head is
+// what the bundle's HEAD is to be, "" is none.
+func (s *Store) writeBundle(ctx context.Context, file, head string, refs []string, max int64, stays bool) (lengths []int64, size int64, err error) {
+	out, err := newBundleFile(file, head, max)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer out.drop()
+	if lengths, err = s.Repo.BundleMapped(ctx, out, refs...); err != nil {
+		return nil, 0, out.failure(err)
+	}
+	size, err = out.keep(file, stays)
+	return lengths, size, err
+}
+
+// bundleFile is a bundle that is being written. The file is no embedded one, whose ReadFrom
+// would go past the cap.
+type bundleFile struct {
+	file *renameio.PendingFile
+	to   io.Writer
+	cap  *capped // nil without a limit
+}
+
+// newBundleFile begins a file of at most max bytes; 0 is no limit. head is as for writeBundle.
+func newBundleFile(file, head string, max int64) (*bundleFile, error) {
 	out, err := renameio.NewPendingFile(file, renameio.WithTempDir(filepath.Dir(file)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	defer out.Cleanup() //nolint:errcheck // nothing is left to clean once it was renamed
-	var w io.Writer = out
+	b := &bundleFile{file: out, to: out}
 	if max > 0 {
-		w = &capped{to: out, left: max, max: max}
+		b.cap = &capped{to: out, left: max, max: max}
+		b.to = b.cap
 	}
-	if lengths, err = s.Repo.BundleMapped(ctx, w, refs...); err != nil {
-		return nil, 0, err
+	if head != "" {
+		b.to = &headWriter{to: b.to, commit: head}
 	}
-	info, err := out.Stat()
+	return b, nil
+}
+
+func (b *bundleFile) Write(p []byte) (int, error) { return b.to.Write(p) }
+
+// failure is why the writing failed: a git that cannot write any more says only that it was
+// ended.
+func (b *bundleFile) failure(err error) error {
+	if err != nil && b.cap != nil && b.cap.left < 0 {
+		return &TooLargeError{Max: b.cap.max}
+	}
+	return err
+}
+
+// drop removes what was not kept.
+func (b *bundleFile) drop() { _ = b.file.Cleanup() }
+
+// keep gives the file its name, and its size to the caller.
+func (b *bundleFile) keep(file string, stays bool) (size int64, err error) {
+	info, err := b.file.Stat()
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	if stays {
-		return lengths, info.Size(), out.CloseAtomicallyReplace()
+		return info.Size(), b.file.CloseAtomicallyReplace()
 	}
-	return lengths, info.Size(), errors.Join(os.Rename(out.Name(), file), out.Close())
+	return info.Size(), errors.Join(os.Rename(b.file.Name(), file), b.file.Close())
 }

@@ -38,6 +38,7 @@ var writers = map[string]string{
 	"internal/demo/":          "demonstrations, on folders of their own",
 	"internal/lsptest/":       "tests",
 	"internal/lawtest/":       "tests",
+	"internal/modaltest/":     "tests",
 	"modalemu/":               "a module of its own, for tests",
 }
 

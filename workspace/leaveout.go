@@ -232,6 +232,11 @@ func (p *planner) checkDisk(u *piece) error {
 			return nil
 		}
 		if doc, open := p.r.Host.Docs[m.path]; open && doc.Changed {
+			// An editor that created the file and did not save it left it empty.
+			if u.Status == StatusDeleted && found.Exists() && found.Size > 0 && !found.Same(m.was) {
+				p.refuse(u, "modifyDelete", "the file on disk is another than its unsaved text in the editor: save or revert that and try again")
+				return nil
+			}
 			continue
 		}
 		if other, blocked := p.folderAt(m); blocked {

@@ -315,7 +315,7 @@ func (b *mboxBuilder) writeBundle(ctx context.Context) error {
 	} else if past != "" {
 		refs = append(slices.Clone(refs), "^"+git.RefHistory)
 	}
-	_, _, err = b.s.writeBundle(ctx, file, refs, 0, true)
+	_, _, err = b.s.writeBundle(ctx, file, "", refs, 0, true)
 	return err
 }
 

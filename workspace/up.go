@@ -34,6 +34,9 @@ type UpWrite struct {
 	Expect tree.Entry // what the sandbox holds now
 	New    tree.Entry // what it will hold; the content is in the store
 	Host   tree.Entry // what the host holds, which becomes agreed once New was written
+	// Last says that one side moved the file and the other changed it: that change is in
+	// what other writes bring, so that this one has to wait until all of those are done.
+	Last bool
 }
 
 // PlanUp merges the host's tree towards the sandbox's (base agreed, ours host). A
@@ -130,10 +133,22 @@ func (s *Store) mergeUp(ctx context.Context, up *Up, mine, sandbox sides, base, 
 				own.New = o.Old
 			}
 		}
-		up.add(UpWrite{Expect: at(path, c.Old), New: at(path, c.New), Host: at(path, own.New)})
+		other, both := sandbox[path]
+		moved := ok && both && !c.New.Exists() && own.New.Exists() != other.New.Exists() && !send.below(path)
+		up.add(UpWrite{Expect: at(path, c.Old), New: at(path, c.New), Host: at(path, own.New), Last: moved})
 	}
 	up.Conflicts = slices.Collect(maps.Values(conflicts))
 	return nil
+}
+
+// below reports whether something comes to lie below a path, which must be gone first.
+func (s sides) below(path string) bool {
+	for other, c := range s {
+		if c.New.Exists() && strings.HasPrefix(other, path+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // conflictSet holds one conflict for each path.

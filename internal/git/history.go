@@ -248,26 +248,11 @@ func (r *Repo) tagsInto(ctx context.Context, src *Source) (map[string]string, er
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	// A tag whose commit is not here would end the next command.
-	names := slices.Sorted(maps.Keys(all))
-	var ask strings.Builder
-	for _, name := range names {
-		ask.WriteString(all[name] + "^{commit}\n")
-	}
-	out, err := r.outputFrom(ctx, []byte(ask.String()), nil, "cat-file", "--batch-check=%(objecttype)")
+	packed, err := r.packRefs(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	var packed []string
-	for i, answer := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
-		if i < len(names) && answer == "commit" {
-			packed = append(packed, all[names[i]]+" "+names[i])
-		}
-	}
-	if err := r.writeNamed("packed-refs", packed); err != nil {
-		return nil, err
-	}
-	if len(packed) == 0 {
+	if packed == 0 {
 		return nil, nil
 	}
 	merged, err := r.Output(ctx, "for-each-ref", "--merged="+src.Head, "--format=%(objectname) %(refname)", "refs/tags/")

@@ -3,9 +3,23 @@ package git
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"glue-lsp/internal/tree"
 )
+
+// TreeOf gives the tree of a commit that the store holds.
+func (r *Repo) TreeOf(ctx context.Context, commit string) (string, error) {
+	if err := r.checkID(commit); err != nil {
+		return "", fmt.Errorf("find the tree: %w", err)
+	}
+	out, err := r.Output(ctx, "rev-parse", "--verify", "--end-of-options", commit+"^{tree}")
+	if err != nil {
+		return "", fmt.Errorf("find the tree of %s: %w", commit, err)
+	}
+	id := strings.TrimSpace(string(out))
+	return id, r.checkID(id)
+}
 
 // Lookup gives one path's entry of a tree, Absent when no file is there (a folder is
 // no file).

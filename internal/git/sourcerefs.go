@@ -154,13 +154,17 @@ const (
 	maxTags   = 100_000
 )
 
-// readTags gives the repository's tags, full name → id; the files of loose ones go
-// before the lines of packed-refs. What is no plain ref is passed over.
-func readTags(src *Source) (map[string]string, error) {
-	tags := map[string]string{}
+// readTags gives the repository's tags, full name → id.
+func readTags(src *Source) (map[string]string, error) { return readRefsBelow(src, tagsBelow, maxTags) }
+
+// readRefsBelow gives at most max of the repository's shared refs whose names begin with
+// prefix, full name → id; the files of loose ones go before the lines of packed-refs.
+// What is no plain ref is passed over.
+func readRefsBelow(src *Source, prefix string, max int) (map[string]string, error) {
+	refs := map[string]string{}
 	add := func(name, id string) {
-		if strings.HasPrefix(name, tagsBelow) && checkRef(name) == nil && checkID(src.Format, id) == nil && len(tags) < maxTags {
-			tags[name] = id
+		if strings.HasPrefix(name, prefix) && checkRef(name) == nil && checkID(src.Format, id) == nil && len(refs) < max {
+			refs[name] = id
 		}
 	}
 	err := eachPackedRef(found{commonDir: src.CommonDir}, func(id, name string) bool {
@@ -170,7 +174,7 @@ func readTags(src *Source) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	top := filepath.Join(src.CommonDir, "refs", "tags")
+	top := filepath.Join(src.CommonDir, filepath.FromSlash(prefix))
 	err = filepath.WalkDir(top, func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -185,9 +189,9 @@ func readTags(src *Source) (map[string]string, error) {
 			return err
 		}
 		if content, err := readSmall(file, maxRefFile); err == nil {
-			add(tagsBelow+filepath.ToSlash(rel), strings.TrimSpace(string(content)))
+			add(prefix+filepath.ToSlash(rel), strings.TrimSpace(string(content)))
 		}
 		return nil
 	})
-	return tags, err
+	return refs, err
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/klauspost/compress/zlib"
 
 	"glue-lsp/internal/pack"
-	"glue-lsp/internal/tree"
 )
 
 // errNotWhole says that a bundle cannot be put together from packs of our own alone.
@@ -198,11 +197,7 @@ func (p *bundlePlan) tree(name pack.Name) error {
 // write writes the bundle (gitformat-bundle(5)) and gives the objects' lengths.
 func (p *bundlePlan) write(ctx context.Context, w io.Writer) ([]int64, error) {
 	out := bufio.NewWriterSize(w, packBuffer)
-	if p.repo.Format == tree.SHA256 {
-		fmt.Fprintf(out, "# v3 git bundle\n@object-format=%s\n", p.repo.Format)
-	} else {
-		fmt.Fprint(out, "# v2 git bundle\n")
-	}
+	writeBundleSignature(out, p.repo.Format)
 	for _, ref := range p.refs {
 		fmt.Fprintln(out, ref)
 	}
