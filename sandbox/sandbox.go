@@ -75,6 +75,11 @@ type Spec struct {
 	LendCaches bool
 	// Progress is told what takes long in opening; nil is nobody.
 	Progress func(message string)
+	// Kept names an image that a Keeper gave, and from which the sandbox should start; ""
+	// is none. It is asked when the sandbox starts. Where that image is gone, the sandbox
+	// starts as others do, and Info.Kept is empty. Runtimes that are no ImageRuntime do not
+	// ask.
+	Kept func(ctx context.Context) (string, error)
 }
 
 // The ways in which a folder is lent, cheapest first.
@@ -111,6 +116,16 @@ type Info struct {
 	ExpiresAt time.Time
 	HasGit    bool
 	Lent      []Lent
+	// Image names exactly what the sandbox was made of, where a runtime has images.
+	Image string
+	// Kept is the image of Spec.Kept if the sandbox started from it: what it holds at
+	// ignored paths of the root then stays, see PopulateRequest.KeepIgnored.
+	Kept string
+	// Stays says that the person wants it to go on after the session's end, up to
+	// ExpiresAt: a session that ends lets go of it (Detach) instead of closing it.
+	Stays bool
+	// Notes are what a person should know of how it started.
+	Notes []string
 }
 
 // Sandbox is one running sandbox.
@@ -177,7 +192,8 @@ type Process interface {
 	// Wait delivers output until the command has ended and gives its result. Ending
 	// ctx ends the waiting, not the command; a later Wait goes on where it ended.
 	// Output that nobody waits for since Start holds the process back once buffers
-	// are full, and after a Wait that was ended is kept up to a bound.
+	// are full, and after a Wait that was ended is kept up to a bound. A nil sink takes
+	// output and forgets it.
 	Wait(ctx context.Context, sink Sink) (ExecResult, error)
 	Stdin(ctx context.Context, p []byte, eof bool) error
 	Resize(ctx context.Context, w Winsize) error
@@ -283,6 +299,16 @@ type Trees interface {
 type PopulateRequest struct {
 	Bundle io.Reader
 	Size   int64 // of the bundle, for progress
+	// BundlePath is the file on the host that Bundle reads from its start, "" if there is
+	// none. A runtime that sends files better than streams may send that instead.
+	BundlePath string
+	// OverClone says that the bundle holds only what the Cloner did not have; the rest is
+	// in the repository that CloneRemote left in the root.
+	OverClone bool
+	// KeepIgnored leaves what the root holds at paths that Ignore ignores and Entries does
+	// not have: what setup commands made, in a sandbox with Info.Kept.
+	KeepIgnored bool
+	Ignore      []tree.IgnoreFile
 	// Lengths are those of the objects in the bundle's pack, in its order; nil if they
 	// are not known. With them several can unpack it at once.
 	Lengths  []int64

@@ -15,26 +15,33 @@ import (
 // mayImport lists, for each product package, the module's own packages that it may
 // import. Arrows point down only; a package that is missing here fails the test.
 var mayImport = map[string][]string{
-	"cmd/glue-lsp": {"handlers", "session", "workspace", "sandbox", "sandbox/agent", "sandbox/local", "config", "internal/wire"},
+	"cmd/glue-lsp": {"handlers", "session", "workspace", "sandbox", "sandbox/agent", "sandbox/local", "sandbox/modal", "config", "internal/wire"},
 	"handlers":     {"session", "workspace", "sandbox", "config", "internal/wire", "internal/tree"},
 	"session":      {"workspace", "sandbox", "internal/git", "internal/tree"},
 	"workspace":    {"internal/git", "internal/tree"},
 
-	"sandbox":             {"internal/tree"},
-	"sandbox/sandboxtest": {"sandbox", "internal/tree"},
-	"sandbox/agent":       {"sandbox", "internal/tree", "internal/pack"},
-	"sandbox/local":       {"sandbox", "sandbox/agent", "internal/tree"},
+	"sandbox":                      {"internal/tree"},
+	"sandbox/sandboxtest":          {"sandbox", "internal/tree"},
+	"sandbox/agent":                {"sandbox", "internal/tree", "internal/pack"},
+	"sandbox/local":                {"sandbox", "sandbox/agent", "internal/tree"},
+	"sandbox/modal":                {"sandbox", "sandbox/agent", "sandbox/modal/agentbin", "internal/pack", "internal/tree", "sidecar"},
+	"sandbox/modal/agentbin":       {},
+	"sandbox/agent/cmd/glue-agent": {"sandbox/agent"},
+	"sidecar":                      {},
 
-	"config":           {},
-	"internal/tree":    {},
-	"internal/pack":    {"internal/tree"},
-	"internal/git":     {"internal/tree", "internal/pack"},
-	"internal/wire":    {},
-	"internal/lsptest": {"internal/wire"},
-	"internal/arch":    {},
-	"internal/lawtest": {},
-	"internal/demo":    {"internal/lsptest", "internal/wire"},
-	"internal/bench":   {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local"},
+	"config":             {},
+	"internal/tree":      {},
+	"internal/pack":      {"internal/tree"},
+	"internal/git":       {"internal/tree", "internal/pack"},
+	"internal/wire":      {},
+	"internal/lsptest":   {"internal/wire"},
+	"internal/arch":      {},
+	"internal/lawtest":   {},
+	"internal/modaltest": {},
+	"internal/delay":     {},
+	"internal/gittest":   {},
+	"internal/demo":      {"internal/lsptest", "internal/wire"},
+	"internal/bench":     {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local", "sandbox/modal", "internal/delay"},
 }
 
 const module = "glue-lsp/"

@@ -99,6 +99,7 @@ func (c *Client) connect(ctx context.Context, rw io.ReadWriteCloser) (*clientCon
 		return nil, hello, err
 	}
 	l := newLink(greeted)
+	l.client = true
 	sess, err := yamux.Client(l, muxConfig())
 	if err != nil {
 		l.Close()
@@ -177,6 +178,22 @@ func (c *Client) Detach() {
 	c.wg.Wait()
 }
 
+// Fail ends the client: whoever carries its stream knows that the sandbox is gone, and
+// why, which calls in flight then answer with.
+func (c *Client) Fail(why error) {
+	c.mu.Lock()
+	if !c.closing && c.err == nil {
+		c.err = why
+		c.signal()
+	}
+	conn := c.cur
+	c.mu.Unlock()
+	c.cancel()
+	if conn != nil {
+		conn.sess.Close()
+	}
+}
+
 // signal wakes those that wait for a change; the lock is held.
 func (c *Client) signal() {
 	close(c.changed)
@@ -225,9 +242,9 @@ func deadError(op string, why error) *sandbox.Error {
 	return &sandbox.Error{Kind: sandbox.ExecutorDead, Op: opName(op), Message: why.Error(), Err: why}
 }
 
-// open starts an operation. With body the caller writes more, and then end(nil);
-// without, the request is complete. The caller closes the stream. Path only names
-// what is worked on in errors.
+// open starts an operation. With body the caller writes more, and then end(nil), and the
+// request goes out with the first of it; without, the request is complete. The caller
+// closes the stream. Path only names what is worked on in errors.
 func (c *Client) open(ctx context.Context, op, path string, body bool, args any) (*stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -247,20 +264,25 @@ func (c *Client) open(ctx context.Context, op, path string, body bool, args any)
 	if err != nil {
 		return nil, err
 	}
-	st, err := openStream(ctx, conn.sess, appendFrame(nil, frameMessage, nil, msg))
-	if err != nil {
-		return nil, lost(ctx, op, path, err)
+	s := &stream{ctx: ctx, op: op, path: path}
+	req := appendFrame(nil, frameMessage, nil, msg)
+	if body {
+		s.f.out, req = req, nil
 	}
-	s := &stream{ctx: ctx, c: streamCloser{ctx, st}, op: op, path: path}
+	st, err := openStream(ctx, conn.sess, req)
+	if err != nil {
+		return nil, c.lost(ctx, op, path, err)
+	}
+	s.c = streamCloser{s, conn.link, st}
 	s.f.rw = st
-	s.failure = func(err error) error { return lost(ctx, op, path, err) }
+	s.failure = func(err error) error { return c.lost(ctx, op, path, err) }
 	stop := context.AfterFunc(ctx, func() { _ = st.SetDeadline(time.Unix(1, 0)) })
 	s.done = func() { stop() }
 	return s, nil
 }
 
-// openStream opens a stream and sends its request. The transport may push back for
-// long; ctx does not wait for it.
+// openStream opens a stream and sends its request, unless that is empty. The transport
+// may push back for long; ctx does not wait for it.
 func openStream(ctx context.Context, sess *yamux.Session, req []byte) (*yamux.Stream, error) {
 	type opened struct {
 		st  *yamux.Stream
@@ -269,7 +291,7 @@ func openStream(ctx context.Context, sess *yamux.Session, req []byte) (*yamux.St
 	ch := make(chan opened, 1)
 	go func() {
 		st, err := sess.OpenStream()
-		if err == nil {
+		if err == nil && len(req) > 0 {
 			if _, err = st.Write(req); err != nil {
 				st.Close()
 			}
@@ -290,24 +312,34 @@ func openStream(ctx context.Context, sess *yamux.Session, req []byte) (*yamux.St
 }
 
 // streamCloser closes without waiting for a transport that pushes back, when nobody
-// wants the answer any more.
+// wants the answer any more, and without a write of its own after a whole answer.
 type streamCloser struct {
-	ctx context.Context
-	st  *yamux.Stream
+	s    *stream
+	link *link
+	st   *yamux.Stream
 }
 
-func (s streamCloser) Close() error {
-	if s.ctx.Err() != nil {
-		go s.st.Close()
+func (c streamCloser) Close() error {
+	closing := c.st.Close
+	if c.s.answered.Load() {
+		closing = func() error { return c.link.closeLazily(c.st) }
+	}
+	if c.s.ctx.Err() != nil {
+		go func() { _ = closing() }()
 		return nil //nolint:nilerr // the context only chooses how to close
 	}
-	return s.st.Close()
+	return closing()
 }
 
 // lost says what a failure of the transport means to an operation.
-func lost(ctx context.Context, op, path string, err error) error {
+func (c *Client) lost(ctx context.Context, op, path string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if why := c.Err(); why != nil {
+		e := deadError(op, why)
+		e.Path = path
+		return e
 	}
 	if errors.Is(err, errProtocol) {
 		return &sandbox.Error{Kind: sandbox.Unavailable, Op: opName(op), Path: path, Message: err.Error(), Err: err}
@@ -328,7 +360,7 @@ func (c *Client) call(ctx context.Context, op, path string, args, reply any) (*s
 	if err := s.recv(reply); err != nil {
 		s.Close()
 		if errors.Is(err, io.EOF) {
-			err = lost(ctx, op, path, protocolError("no answer"))
+			err = c.lost(ctx, op, path, protocolError("no answer"))
 		}
 		return nil, err
 	}

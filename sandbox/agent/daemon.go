@@ -30,12 +30,15 @@ type daemon struct {
 
 	execs *execTable
 
-	mu       sync.Mutex
-	conns    map[*daemonConn]struct{}
-	grace    *time.Timer
-	greeted  bool // there was a client once
-	stopping bool
-	wg       sync.WaitGroup
+	mu    sync.Mutex
+	conns map[*daemonConn]struct{}
+	lanes map[string]*lanes // by the stream's name
+	// lanesEnded are the names of the last streams that are no longer in lanes.
+	lanesEnded []string
+	grace      *time.Timer
+	greeted    bool // there was a client once
+	stopping   bool
+	wg         sync.WaitGroup
 }
 
 // config is what the agent is told when it starts.
@@ -79,7 +82,7 @@ func newDaemon(cfg config) (*daemon, error) {
 		cfg.cwd = cfg.root
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	d := &daemon{cfg: cfg, ctx: ctx, stop: stop, conns: map[*daemonConn]struct{}{}}
+	d := &daemon{cfg: cfg, ctx: ctx, stop: stop, conns: map[*daemonConn]struct{}{}, lanes: map[string]*lanes{}}
 	d.hello = agentHello{
 		Build: Build(), Instance: newID(), Pid: os.Getpid(),
 		Root: wireString(cfg.root), Cwd: wireString(cfg.cwd), HasGit: hasProgram("git", cfg.env),
@@ -109,6 +112,13 @@ func (d *daemon) serve(rw io.ReadWriteCloser) error {
 	if err != nil {
 		l.Close()
 		return err
+	}
+	if hello.Stream != "" {
+		if _, nested := rw.(*lanes); nested {
+			l.Close()
+			return protocolError("a lane of a lane")
+		}
+		return d.serveLane(greeted, hello)
 	}
 	l2 := newLink(greeted)
 	sess, err := yamux.Server(l2, muxConfig())
@@ -290,6 +300,9 @@ func (d *daemon) wait() {
 	d.mu.Lock()
 	for c := range d.conns {
 		go c.sess.Close()
+	}
+	for _, l := range d.lanes {
+		go l.Close()
 	}
 	d.mu.Unlock()
 	d.wg.Wait()

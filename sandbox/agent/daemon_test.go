@@ -176,7 +176,7 @@ func TestCancellingACallEndsItsOperation(t *testing.T) {
 }
 
 func TestWithoutAClientTheAgentEndsEverythingAfterItsGrace(t *testing.T) {
-	a, conn := startAgent(t, func(args *Args) { args.Grace = 200 * time.Millisecond })
+	a, conn := startAgent(t, func(args *Args) { args.Grace = 1500 * time.Millisecond })
 	c, err := Dial(testContext(t), conn, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestWithoutAClientTheAgentEndsEverythingAfterItsGrace(t *testing.T) {
 }
 
 func TestTheAgentsLifeCanBeCapped(t *testing.T) {
-	c, _ := connect(t, func(args *Args) { args.Life = 100 * time.Millisecond })
+	c, _ := connect(t, func(args *Args) { args.Life = 1500 * time.Millisecond })
 	select {
 	case <-c.Done():
 	case <-time.After(patience):

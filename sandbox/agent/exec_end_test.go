@@ -83,7 +83,7 @@ func TestF27_ATimeoutEndsEveryDescendantAndKeepsTheOutput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, a := connect(t, nil)
-			p, err := c.Start(testContext(t), sandbox.ExecRequest{Command: "echo before; " + command, Timeout: 1500 * time.Millisecond})
+			p, err := c.Start(testContext(t), sandbox.ExecRequest{Command: "echo before; " + command, Timeout: 3 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestTermComesBeforeKill(t *testing.T) {
 	c, _ := connect(t, nil)
 	got := run(t, c, sandbox.ExecRequest{
 		Command: `trap 'echo cleaned up; exit 0' TERM; echo ready; while :; do sleep 0.01; done`,
-		Timeout: 300 * time.Millisecond,
+		Timeout: 1500 * time.Millisecond,
 	})
 	if got.out != "ready\ncleaned up\n" || got.ExitCode != 124 {
 		t.Errorf("got %+v", got)

@@ -39,6 +39,10 @@ type clientHello struct {
 	// Client is the same over all connections of one client, so that a new one takes
 	// the place of one that the network forgot.
 	Client string `json:"client"`
+	// Stream names what this connection is a lane of, instead of a client's own; one that
+	// is only for what goes down has Down. See lanes.go.
+	Stream string `json:"stream,omitempty"`
+	Down   bool   `json:"down,omitempty"`
 }
 
 // A greeting is the magic, the protocol's version and the length of what follows (both

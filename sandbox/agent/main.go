@@ -34,6 +34,10 @@ type Args struct {
 	Life   time.Duration // after which the agent ends in any case; zero is never
 	// NoLogin leaves the login shell out.
 	NoLogin bool
+	// Background starts the agent as a process of its own, without a first stream, and the
+	// program ends when Socket can be connected to: for a sandbox in which the agent is
+	// started by a command. It then says why it could not by its status and standard error.
+	Background bool
 	// Lent are folders of Root, relative to it, that stay when the root is filled: they
 	// were lent to the sandbox and are no part of its tree.
 	Lent []string
@@ -52,6 +56,9 @@ const (
 // List gives the arguments, the word first.
 func (a Args) List() []string {
 	list := []string{Word, "serve", "--root", a.Root}
+	if a.Background {
+		list[1] = "start"
+	}
 	if a.Cwd != "" {
 		list = append(list, "--cwd", a.Cwd)
 	}
@@ -80,7 +87,12 @@ const usage = `usage: agent COMMAND
   serve  --root DIR [--cwd DIR] [--socket PATH] [--grace DURATION]
          be the agent; standard input and output are the first stream
   daemon --root DIR --socket PATH …   be the agent, without a first stream
-  attach --socket PATH                join standard input and output to an agent
+  start  --root DIR --socket PATH …   start the daemon, and end when it can be joined
+  check  --socket PATH                succeed if an agent can be joined
+  attach --socket PATH [--stream NAME [--down]] [--wait DURATION]
+         join standard input and output to an agent, or to one of several lanes to it
+  capture --socket PATH --to FILE [--end-commands]
+         have an agent write into a file what its host does not have yet
   environ                             write the environment to descriptor 3
   lend   ROOT PATH AT UPPER WORK … -- PROGRAM …   mount overlays, then be PROGRAM
 `
@@ -99,8 +111,14 @@ func Main(args []string, stdin io.Reader, stdout io.Writer) int {
 	switch args[0] {
 	case "serve", "daemon":
 		err = runDaemon(args[0], args[1:], stdin, stdout)
+	case "start":
+		err = runStart(args[1:], stdout)
+	case "check":
+		err = runCheck(args[1:])
 	case "attach":
 		err = runAttach(args[1:], stdin, stdout)
+	case "capture":
+		err = runCapture(args[1:])
 	case "lend":
 		err = lend(args[1:])
 	case "environ":
@@ -119,31 +137,47 @@ func Main(args []string, stdin io.Reader, stdout io.Writer) int {
 	return 0
 }
 
-func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) error {
+// daemonFlags are the arguments of serve, daemon and start.
+type daemonFlags struct {
+	root, cwd, socket string
+	grace, life       time.Duration
+	login, inherited  bool
+	lent              []string
+}
+
+func parseDaemonFlags(name string, args []string) (daemonFlags, error) {
+	var f daemonFlags
 	set := flag.NewFlagSet("agent "+name, flag.ContinueOnError)
-	root := set.String("root", "", "the workspace's root")
-	cwd := set.String("cwd", "", "where commands start (default: the root)")
-	socket := set.String("socket", "", "take streams on this unix socket")
-	grace := set.Duration("grace", defaultGrace, "end after so long without a client; 0 is never")
-	life := set.Duration("life", 0, "end after so long in any case; 0 is never")
-	login := set.Bool("login", true, "give commands a login shell's environment")
-	inherited := set.Bool("inherited", false, "the socket and the source of terminals are descriptors 4 and 3")
-	var lent []string
+	set.StringVar(&f.root, "root", "", "the workspace's root")
+	set.StringVar(&f.cwd, "cwd", "", "where commands start (default: the root)")
+	set.StringVar(&f.socket, "socket", "", "take streams on this unix socket")
+	set.DurationVar(&f.grace, "grace", defaultGrace, "end after so long without a client; 0 is never")
+	set.DurationVar(&f.life, "life", 0, "end after so long in any case; 0 is never")
+	set.BoolVar(&f.login, "login", true, "give commands a login shell's environment")
+	set.BoolVar(&f.inherited, "inherited", false, "the socket and the source of terminals are descriptors 4 and 3")
 	set.Func("lent", "a folder of the root that stays when the root is filled (repeatable)", func(dir string) error {
-		lent = append(lent, dir)
+		f.lent = append(f.lent, dir)
 		return nil
 	})
 	if err := set.Parse(args); err != nil {
-		return err
+		return f, err
 	}
 	if set.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", set.Arg(0))
+		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
-	if !strings.HasPrefix(*root, "/") {
-		return fmt.Errorf("--root must be an absolute path, not %q", *root)
+	if !strings.HasPrefix(f.root, "/") {
+		return f, fmt.Errorf("--root must be an absolute path, not %q", f.root)
 	}
-	if name == "daemon" && *socket == "" {
-		return errors.New("--socket is missing")
+	if name != "serve" && f.socket == "" {
+		return f, errors.New("--socket is missing")
+	}
+	return f, nil
+}
+
+func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) error {
+	f, err := parseDaemonFlags(name, args)
+	if err != nil {
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -160,7 +194,7 @@ func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) er
 	if err := closeAllOnExec(); err != nil {
 		return err
 	}
-	listener, terminals, err := doors(*socket, *inherited)
+	listener, terminals, err := doors(f.socket, f.inherited)
 	if err != nil {
 		return err
 	}
@@ -168,14 +202,14 @@ func runDaemon(name string, args []string, stdin io.Reader, stdout io.Writer) er
 		defer listener.Close()
 	}
 	d, err := newDaemon(config{
-		root: *root, cwd: *cwd, lent: lent, grace: *grace, idle: defaultIdle, env: os.Environ(), self: []string{self, Word}, login: *login, own: true, terminals: terminals, shielded: *inherited,
+		root: f.root, cwd: f.cwd, lent: f.lent, grace: f.grace, idle: defaultIdle, env: os.Environ(), self: []string{self, Word}, login: f.login, own: true, terminals: terminals, shielded: f.inherited,
 		log: func(format string, a ...any) { fmt.Fprintf(os.Stderr, "agent: "+format+"\n", a...) },
 	})
 	if err != nil {
 		return err
 	}
-	if *life > 0 {
-		cap := time.AfterFunc(*life, d.shutdown)
+	if f.life > 0 {
+		cap := time.AfterFunc(f.life, d.shutdown)
 		defer cap.Stop()
 	}
 	go d.execs.reapOrphans()
@@ -246,30 +280,4 @@ func (d *daemon) listen(l net.Listener) {
 		}
 		go func() { _ = d.serve(conn) }()
 	}
-}
-
-func runAttach(args []string, stdin io.Reader, stdout io.Writer) error {
-	set := flag.NewFlagSet("agent attach", flag.ContinueOnError)
-	socket := set.String("socket", "", "the agent's socket")
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	if *socket == "" {
-		return errors.New("--socket is missing")
-	}
-	conn, err := DialSocket(*socket)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	rw, err := stdio2stream(stdin, stdout)
-	if err != nil {
-		return err
-	}
-	defer rw.Close()
-	done := make(chan error, 2)
-	go func() { _, err := io.Copy(conn, rw); done <- err }()
-	go func() { _, err := io.Copy(rw, conn); done <- err }()
-	// Either side's end is the stream's: half a stream is of no use.
-	return <-done
 }

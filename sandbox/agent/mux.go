@@ -33,11 +33,24 @@ func muxConfig() *yamux.Config {
 // link is the byte stream under the multiplexer. It joins the header of a data frame
 // with the body that yamux writes right after it, so that a frame is one write, and
 // remembers when something last arrived.
+//
+// It also keeps back frames that nobody waits for, until the next frame: a client's that
+// opens a stream, since the request follows, and the one that frees it after its answer;
+// an agent's that accepts a stream, for as long as most answers take. So an operation is
+// one write in either direction, which matters where each is a call of its own.
 type link struct {
 	io.ReadWriteCloser
-	held  bool         // a header waits in out for its body
-	out   []byte       // reused from write to write
-	heard atomic.Int64 // nanoseconds since start
+	client bool         // whose streams are opened at this end
+	heard  atomic.Int64 // nanoseconds since start
+
+	writing sync.Mutex
+	held    bool   // a header waits at the end of out for its body
+	out     []byte // what is kept back; reused from write to write
+	flush   *time.Timer
+	failed  error // of a flush
+
+	mu   sync.Mutex
+	lazy map[uint32]bool // streams whose end is to be kept back
 
 	start     time.Time
 	closeOnce sync.Once
@@ -61,35 +74,121 @@ func (l *link) silence() time.Duration {
 	return time.Since(l.start) - time.Duration(l.heard.Load())
 }
 
+// closeLazily closes a stream whose operation is over at both ends.
+func (l *link) closeLazily(st *yamux.Stream) error {
+	id := st.StreamID()
+	l.mu.Lock()
+	if l.lazy == nil {
+		l.lazy = map[uint32]bool{}
+	}
+	l.lazy[id] = true
+	l.mu.Unlock()
+	err := st.Close() // returns when Write had the frame
+	l.mu.Lock()
+	delete(l.lazy, id)
+	l.mu.Unlock()
+	return err
+}
+
 // A frame's header in yamux's specification: version, type, flags (2), stream id (4),
-// length (4). Type 0 is data.
+// length (4).
 const (
-	muxHeader     = 12
-	muxData       = 0
+	muxHeader       = 12
+	muxData         = 0
+	muxWindowUpdate = 1
+	muxSYN          = 1
+	muxACK          = 2
+	muxFIN          = 4
+
 	joinByCopying = 64 << 10
+	maxKeptBack   = 4 << 10
+	// acceptDelay is how long an agent keeps back that it accepts a stream. Until then a
+	// client sends no more than yamux's smallest window of it.
+	acceptDelay = 2 * time.Millisecond
 )
 
-// Write is called by yamux's one sending goroutine.
+// canWait reports whether nobody waits for a frame.
+func (l *link) canWait(header []byte) bool {
+	if header[1] != muxWindowUpdate || len(l.out) >= maxKeptBack {
+		return false
+	}
+	flags := binary.BigEndian.Uint16(header[2:])
+	switch {
+	case !l.client:
+		return flags == muxACK
+	case flags&muxFIN != 0:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.lazy[binary.BigEndian.Uint32(header[4:])]
+	default:
+		return flags&muxSYN != 0
+	}
+}
+
+// Write is called by yamux's one sending goroutine, with a header or a body.
 func (l *link) Write(p []byte) (int, error) {
-	if !l.held {
-		if len(p) == muxHeader && p[1] == muxData && binary.BigEndian.Uint32(p[8:]) > 0 {
-			l.out, l.held = append(l.out[:0], p...), true
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if l.failed != nil {
+		return 0, l.failed
+	}
+	if !l.held && len(p) == muxHeader {
+		l.held = p[1] == muxData && binary.BigEndian.Uint32(p[8:]) > 0
+		if l.held || l.canWait(p) {
+			l.out = append(l.out, p...)
+			if !l.held && !l.client {
+				l.flushLater()
+			}
 			return len(p), nil
 		}
-		return l.ReadWriteCloser.Write(p)
 	}
 	l.held = false
-	if len(p) <= joinByCopying {
-		l.out = append(l.out, p...)
-		n, err := l.ReadWriteCloser.Write(l.out)
-		return max(0, n-muxHeader), err
+	if err := l.send(p); err != nil {
+		return 0, err
 	}
-	bufs := net.Buffers{l.out, p}
-	n, err := bufs.WriteTo(l.ReadWriteCloser)
-	return max(0, int(n)-muxHeader), err
+	return len(p), nil
+}
+
+// send writes what was kept back, and p; the lock is held.
+func (l *link) send(p []byte) error {
+	var err error
+	switch {
+	case len(l.out) == 0:
+		_, err = l.ReadWriteCloser.Write(p)
+	case len(p) <= joinByCopying:
+		l.out = append(l.out, p...)
+		_, err = l.ReadWriteCloser.Write(l.out)
+	default:
+		bufs := net.Buffers{l.out, p}
+		_, err = bufs.WriteTo(l.ReadWriteCloser)
+	}
+	l.out = l.out[:0]
+	return err
+}
+
+// flushLater writes what is kept back if nothing else does; the lock is held.
+func (l *link) flushLater() {
+	if l.flush != nil {
+		l.flush.Reset(acceptDelay)
+		return
+	}
+	l.flush = time.AfterFunc(acceptDelay, func() {
+		l.writing.Lock()
+		defer l.writing.Unlock()
+		if !l.held && len(l.out) > 0 && l.failed == nil {
+			l.failed = l.send(nil)
+		}
+	})
 }
 
 func (l *link) Close() error {
-	l.closeOnce.Do(func() { l.closeErr = l.ReadWriteCloser.Close() })
+	l.closeOnce.Do(func() {
+		l.closeErr = l.ReadWriteCloser.Close() // ends a Write in progress
+		l.writing.Lock()
+		defer l.writing.Unlock()
+		if l.flush != nil {
+			l.flush.Stop()
+		}
+	})
 	return l.closeErr
 }

@@ -160,5 +160,5 @@ func dialNoFollow(path string) (net.Conn, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return nil, errNoSocket(path)
 	}
-	return net.Dial("unix", fmt.Sprintf("/proc/self/fd/%d", fd))
+	return dialUnix(fmt.Sprintf("/proc/self/fd/%d", fd))
 }

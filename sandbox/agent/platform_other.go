@@ -68,5 +68,5 @@ func dialNoFollow(path string) (net.Conn, error) {
 		return nil, err
 	}
 	defer done()
-	return net.Dial("unix", short)
+	return dialUnix(short)
 }

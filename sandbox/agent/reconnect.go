@@ -27,7 +27,14 @@ func (c *Client) supervise(conn *clientConn) {
 			}
 			return
 		}
-		c.cur, c.err = next, err
+		if c.err != nil && next != nil { // Fail came in between
+			next.sess.Close()
+			next = nil
+		}
+		if c.err == nil {
+			c.err = err
+		}
+		c.cur, err = next, c.err
 		c.signal()
 		c.mu.Unlock()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"glue-lsp/sandbox"
 )
@@ -22,10 +23,12 @@ type stream struct {
 	op   string
 	path string
 
-	ended  error // of reading: io.EOF, or the failure that the peer ended with
-	sealed bool  // of writing: the end was sent
-	onEnd  func()
-	endOne sync.Once
+	// answered is set when the other side has ended its direction.
+	answered atomic.Bool
+	ended    error // of reading: io.EOF, or the failure that the peer ended with
+	sealed   bool  // of writing: the end was sent
+	onEnd    func()
+	endOne   sync.Once
 	// failure turns an error of the transport into one for the caller.
 	failure func(error) error
 	done    func()
@@ -168,6 +171,7 @@ func (s *stream) advance() error {
 	if err != nil {
 		return s.fail(err)
 	}
+	s.answered.Store(true)
 	if s.ended = decodeError(b); s.ended == nil {
 		s.ended = io.EOF
 	} else if e := (*sandbox.Error)(nil); errors.As(s.ended, &e) {

@@ -19,12 +19,15 @@ type trees struct {
 	git  string        // the program, "" if there is none
 	turn chan struct{} // held by the one operation that reads or writes the tree
 
+	wishes lastWishes
+
 	// Guarded by turn.
 	ledger    ledger
 	rules     rules
 	cache     *tree.Cache
 	format    tree.Format
 	populated bool
+	cloned    tree.Format // of the repository that a clone left in the root, "" if none did
 }
 
 func newTrees(root, git string, env []string) *trees {

@@ -41,22 +41,42 @@ func (t *trees) capture(ctx context.Context, w captureWish, sink captureSink) (s
 		return sandbox.CaptureResult{}, err
 	}
 	defer t.leave()
+	t.wishes.bound(w.maxFileSize, w.maxBytes)
 	if err := t.agree(w); err != nil {
 		return sandbox.CaptureResult{}, err
 	}
+	c, err := t.tell(ctx, w, nil, sink)
+	if err != nil {
+		return sandbox.CaptureResult{}, err
+	}
+	return sandbox.CaptureResult{Token: t.ledger.tell(c.told), Skipped: c.skipped, Changed: len(c.told)}, nil
+}
+
+// tellAll is capture without a word to the ledger. Paths of open, which the host may have
+// been told and may have not, are told in any case.
+func (t *trees) tellAll(ctx context.Context, w captureWish, open map[string]tree.Entry, sink captureSink) (sandbox.CaptureResult, error) {
+	c, err := t.tell(ctx, w, open, sink)
+	if err != nil {
+		return sandbox.CaptureResult{}, err
+	}
+	return sandbox.CaptureResult{Token: t.ledger.token, Skipped: c.skipped, Changed: len(c.told)}, nil
+}
+
+// tell scans the tree and tells what differs from the known one; the turn is held.
+func (t *trees) tell(ctx context.Context, w captureWish, open map[string]tree.Entry, sink captureSink) (*captured, error) {
 	scan, err := tree.Scan(ctx, t.root, tree.ScanOptions{
 		Format: t.format, Ignored: t.rules.ignored, Tracked: t.ledger.tracked, MaxFileSize: w.maxFileSize,
 	}, t.cache)
 	if err != nil {
-		return sandbox.CaptureResult{}, fileError("capture", t.root, err)
+		return nil, fileError("capture", t.root, err)
 	}
-	c := captured{trees: t, sink: sink, max: w.maxFileSize, room: w.maxBytes, skipped: scan.Skipped, told: map[string]tree.Entry{}}
+	c := &captured{trees: t, sink: sink, max: w.maxFileSize, room: w.maxBytes, skipped: scan.Skipped, told: map[string]tree.Entry{}, open: open}
 	if c.room <= 0 {
 		c.room = math.MaxInt64
 	}
-	changed := t.differences(scan)
+	changed := t.differences(scan, open)
 	if len(changed) > maxChanged {
-		return sandbox.CaptureResult{}, &sandbox.Error{
+		return nil, &sandbox.Error{
 			Kind: sandbox.TooLarge, Op: "capture", Path: t.root,
 			Message: fmt.Sprintf("%d files differ from what the host has, and %d can be brought there at once", len(changed), maxChanged),
 			Hint:    "delete those that are not needed, or name their folder in .gitignore",
@@ -64,17 +84,34 @@ func (t *trees) capture(ctx context.Context, w captureWish, sink captureSink) (s
 	}
 	for _, e := range c.fitting(changed) {
 		if err := ctx.Err(); err != nil {
-			return sandbox.CaptureResult{}, err
+			return nil, err
 		}
 		if err := c.send(e); err != nil {
-			return sandbox.CaptureResult{}, err
+			return nil, err
 		}
 	}
-	return sandbox.CaptureResult{Token: t.ledger.tell(c.told), Skipped: c.skipped, Changed: len(c.told)}, nil
+	return c, nil
 }
 
 // agree brings the ledger and the rules to what the host says.
 func (t *trees) agree(w captureWish) error {
+	if err := t.follow(w); err != nil {
+		return err
+	}
+	switch {
+	case w.hasEntries && len(w.entries) > 0 && w.base == "":
+		// "" is the name of nothing at all, so that this needs another.
+		t.ledger.adopt(w.view, newID(), w.entries)
+	case w.hasEntries:
+		t.ledger.adopt(w.view, w.base, w.entries)
+	case !t.ledger.settle(w.view, w.base):
+		return refuse(sandbox.Stale, "capture", t.root, "the agent does not know the tree that the host compares with")
+	}
+	return nil
+}
+
+// follow takes over the rules that the host sent.
+func (t *trees) follow(w captureWish) error {
 	if w.format != "" {
 		if w.format != tree.SHA1 && w.format != tree.SHA256 {
 			return refuse(sandbox.InvalidParams, "capture", t.root, "unknown object format "+string(w.format))
@@ -89,21 +126,13 @@ func (t *trees) agree(w captureWish) error {
 	if w.hasInclude {
 		t.rules.setInclude(w.include)
 	}
-	switch {
-	case w.hasEntries && len(w.entries) > 0 && w.base == "":
-		// "" is the name of nothing at all, so that this needs another.
-		t.ledger.adopt(w.view, newID(), w.entries)
-	case w.hasEntries:
-		t.ledger.adopt(w.view, w.base, w.entries)
-	case !t.ledger.settle(w.view, w.base):
-		return refuse(sandbox.Stale, "capture", t.root, "the agent does not know the tree that the host compares with")
-	}
 	return nil
 }
 
 // differences lists what differs from what the host knows, by path. A file that the
 // scan skipped, or that lies below a folder that it skipped, is not known to be gone.
-func (t *trees) differences(scan tree.ScanResult) []tree.Entry {
+// Paths of open are listed in any case.
+func (t *trees) differences(scan tree.ScanResult, open map[string]tree.Entry) []tree.Entry {
 	var out []tree.Entry
 	known, same := t.ledger.known, 0
 	for _, e := range scan.Entries {
@@ -111,11 +140,11 @@ func (t *trees) differences(scan tree.ScanResult) []tree.Entry {
 		if there {
 			same++
 		}
-		if !there || !old.Same(e) {
+		if _, asked := open[e.Path]; asked || !there || !old.Same(e) {
 			out = append(out, e)
 		}
 	}
-	if same == len(known) {
+	if same == len(known) && len(open) == 0 {
 		return out
 	}
 	seen := make(map[string]bool, len(scan.Entries)+len(scan.Skipped))
@@ -126,8 +155,14 @@ func (t *trees) differences(scan tree.ScanResult) []tree.Entry {
 	for _, s := range scan.Skipped {
 		skipped[s.Path] = true
 	}
+	gone := func(p string) bool { return !seen[p] && !coveredBy(skipped, p) }
 	for p := range known {
-		if !seen[p] && !coveredBy(skipped, p) {
+		if gone(p) {
+			out = append(out, tree.Entry{Path: p})
+		}
+	}
+	for p := range open {
+		if !known[p].Exists() && gone(p) {
 			out = append(out, tree.Entry{Path: p})
 		}
 	}
@@ -155,6 +190,7 @@ type captured struct {
 	room    int64 // left for contents
 	skipped []tree.Skipped
 	told    map[string]tree.Entry
+	open    map[string]tree.Entry // to be told also where they are as known
 }
 
 // maxChanged bounds how many differences one capture tells. Either end keeps a list of
@@ -207,7 +243,7 @@ func (c *captured) send(e tree.Entry) error {
 	case c.max > 0 && now.Size > c.max:
 		c.skip(e.Path, tree.TooLarge, "")
 		return nil
-	case now.Same(c.ledger.known[e.Path]):
+	case now.Same(c.ledger.known[e.Path]) && !c.isOpen(e.Path):
 		return nil // changed back in the meantime
 	case now.Size > c.room:
 		c.tooMuch(now)
@@ -228,7 +264,7 @@ func (c *captured) unreadable(p string, err error) error {
 		c.skip(p, tree.NoRoom, err.Error())
 	case !errors.Is(err, fs.ErrNotExist):
 		c.skip(p, tree.Unreadable, err.Error())
-	case c.ledger.known[p].Exists():
+	case c.ledger.known[p].Exists() || c.isOpen(p):
 		gone := tree.Entry{Path: p}
 		c.told[p] = gone
 		return c.sink(gone, nil)
@@ -244,6 +280,11 @@ func isShortage(err error) bool {
 		}
 	}
 	return false
+}
+
+func (c *captured) isOpen(p string) bool {
+	_, open := c.open[p]
+	return open
 }
 
 func (c *captured) skip(p string, why tree.Reason, detail string) {

@@ -48,7 +48,15 @@ func (v *treesClient) renew() string {
 
 // Populate implements [sandbox.Trees].
 func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) error {
-	args := populateArgs{Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token, View: c.trees.renew(), Shallow: req.Shallow}
+	return c.PopulateFrom(ctx, req, "")
+}
+
+// PopulateFrom is Populate with a bundle that is a file of the sandbox; file is its path.
+func (c *Client) PopulateFrom(ctx context.Context, req sandbox.PopulateRequest, file string) error {
+	args := populateArgs{
+		Commit: req.Commit, Branch: wireString(req.Branch), Format: req.Format, Token: req.Token, View: c.trees.renew(), Shallow: req.Shallow,
+		File: wireString(file), OverClone: req.OverClone, KeepIgnored: req.KeepIgnored, Ignores: len(req.Ignore),
+	}
 	err := c.upload(ctx, "tree.populate", "", args, nil, func(s *stream) error {
 		if err := writeEntries(s, req.Entries); err != nil {
 			return refuse(sandbox.InvalidParams, "populate", "", err.Error())
@@ -61,6 +69,14 @@ func (c *Client) Populate(ctx context.Context, req sandbox.PopulateRequest) erro
 		}
 		if err := s.send(nothing{}); err != nil {
 			return err
+		}
+		for _, f := range req.Ignore {
+			if err := s.send(ignoreFile{wireString(f.Dir), f.Content}); err != nil {
+				return err
+			}
+		}
+		if file != "" {
+			return nil
 		}
 		_, err := copyBytes(s, &progressReader{r: contentReader{req.Bundle, ""}, total: req.Size, tell: req.Progress})
 		return err
@@ -234,39 +250,75 @@ func (c *Client) WriteTree(ctx context.Context, writes []sandbox.TreeWrite) ([]s
 	return w.results, nil
 }
 
+// Prepare tells the agent, without a capture, by which rules and bounds one would go that
+// it makes by itself (agent capture): those of req.
+func (c *Client) Prepare(ctx context.Context, req sandbox.CaptureRequest) error {
+	view, _ := c.trees.view()
+	req.Entries = nil
+	s, err := c.openCapture(ctx, "tree.prepare", view, req)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.recv(nil); err != nil {
+		return err
+	}
+	return s.expectEnd()
+}
+
 // Commits implements [sandbox.Trees]. ctx also bounds the reading of the bundle.
 func (c *Client) Commits(ctx context.Context, req sandbox.CommitsRequest) (*sandbox.Commits, error) {
 	known := req.Known[:min(len(req.Known), maxKnown)] // fewer make the bundle larger, no more
-	var rep commitsReply
-	s, err := c.call(ctx, "tree.commits", "", commitsArgs{known, req.Fingerprint}, &rep)
+	s, err := c.open(ctx, "tree.commits", "", false, commitsArgs{known, req.Fingerprint})
 	if err != nil {
 		return nil, err
 	}
-	out := &sandbox.Commits{
-		Fingerprint: rep.Fingerprint, Unchanged: rep.Unchanged, HasGit: rep.HasGit,
-		Head: rep.Head, Branch: string(rep.Branch), Problem: string(rep.Problem), Refs: map[string]string{},
-	}
-	if rep.RefMessages > maxRefs/refsPerMessage+1 {
+	return readCommits(s, req.Fingerprint)
+}
+
+// readCommits reads an answer. The stream is closed, or it is the answer's Bundle.
+func readCommits(s *stream, fingerprint string) (*sandbox.Commits, error) {
+	out, bundle, err := readRefs(s, fingerprint)
+	switch {
+	case err != nil:
 		s.Close()
-		return nil, wrongAnswer(s.op, "", fmt.Sprintf("more than %d branches and tags", maxRefs))
-	}
-	for range rep.RefMessages {
-		var msg commitsRefs
-		if err := s.recv(&msg); err != nil {
-			s.Close()
-			if errors.Is(err, io.EOF) {
-				err = wrongAnswer(s.op, "", "refs are missing")
-			}
-			return nil, err
-		}
-		for _, r := range msg.Refs {
-			out.Refs[string(r.Name)] = r.ID
-		}
-	}
-	if rep.Bundle {
+		return nil, err
+	case bundle:
 		out.Bundle = s
 		return out, nil
 	}
 	defer s.Close()
 	return out, s.expectEnd()
+}
+
+func readRefs(s *stream, fingerprint string) (out *sandbox.Commits, bundle bool, err error) {
+	var rep commitsReply
+	if err := s.recv(&rep); err != nil {
+		return nil, false, missing(s, err, "the answer is missing")
+	}
+	out = &sandbox.Commits{
+		Fingerprint: rep.Fingerprint, Unchanged: rep.Unchanged || fingerprint != "" && rep.Fingerprint == fingerprint, HasGit: rep.HasGit,
+		Head: rep.Head, Branch: string(rep.Branch), Problem: string(rep.Problem), Refs: map[string]string{},
+	}
+	if rep.RefMessages > maxRefs/refsPerMessage+1 {
+		return nil, false, wrongAnswer(s.op, "", fmt.Sprintf("more than %d branches and tags", maxRefs))
+	}
+	for range rep.RefMessages {
+		var msg commitsRefs
+		if err := s.recv(&msg); err != nil {
+			return nil, false, missing(s, err, "refs are missing")
+		}
+		for _, r := range msg.Refs {
+			out.Refs[string(r.Name)] = r.ID
+		}
+	}
+	return out, rep.Bundle, nil
+}
+
+// missing says what should have come where the answer ended.
+func missing(s *stream, err error, what string) error {
+	if errors.Is(err, io.EOF) {
+		return wrongAnswer(s.op, "", what)
+	}
+	return err
 }

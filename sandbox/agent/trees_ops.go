@@ -23,9 +23,12 @@ func (d *daemon) addTreeOps(o ops) {
 	t := newTrees(d.cfg.root, git, plainEnv(d.cfg.env))
 	t.lent = d.cfg.lent
 	o["tree.populate"] = streaming(t.servePopulate)
+	o["tree.clone"] = streaming(t.serveClone)
 	o["tree.capture"] = streaming(t.serveCapture)
 	o["tree.write"] = streaming(t.serveWrite)
 	o["tree.commits"] = streaming(t.serveCommits)
+	o["tree.prepare"] = streaming(t.servePrepare)
+	o["tree.export"] = streaming(d.serveExport(t))
 }
 
 func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) error {
@@ -43,18 +46,7 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 	if err := s.recv(&nothing{}); err != nil {
 		return err
 	}
-	w := populateWish{lengths: lengths, view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, shallow: a.Shallow, entries: entries}
-	if err := t.populate(ctx, w, s); err != nil {
-		return err
-	}
-	return s.send(nothing{})
-}
-
-func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
-	w := captureWish{
-		view: a.View, base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
-		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, maxBytes: a.MaxBytes, format: a.Format,
-	}
+	w := populateWish{lengths: lengths, view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, shallow: a.Shallow, entries: entries, overClone: a.OverClone, keepIgnored: a.KeepIgnored}
 	for range a.Ignores {
 		var f ignoreFile
 		if err := s.recv(&f); err != nil {
@@ -62,14 +54,65 @@ func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) erro
 		}
 		w.ignore = append(w.ignore, tree.IgnoreFile{Dir: string(f.Dir), Content: f.Content})
 	}
-	if a.HasEntries {
-		var err error
-		if w.entries, err = readEntries(s); err != nil {
+	var bundle io.Reader = s
+	if a.File != "" {
+		file, err := openBundle(string(a.File))
+		if err != nil {
 			return err
 		}
+		defer file.Close()
+		bundle = file
+	}
+	if err := t.populate(ctx, w, bundle); err != nil {
+		return err
+	}
+	return s.send(nothing{})
+}
+
+func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
+	w, err := readCaptureWish(a, s)
+	if err != nil {
+		return err
 	}
 	s.gather()
-	done, err := t.capture(ctx, w, func(e tree.Entry, content io.Reader) error {
+	return tellCapture(s, func(sink captureSink) (sandbox.CaptureResult, error) { return t.capture(ctx, w, sink) })
+}
+
+// servePrepare takes a capture's request and answers with nothing.
+func (t *trees) servePrepare(ctx context.Context, a captureArgs, s *stream) error {
+	w, err := readCaptureWish(a, s)
+	if err != nil {
+		return err
+	}
+	if err := t.prepare(ctx, w); err != nil {
+		return err
+	}
+	return s.send(nothing{})
+}
+
+// readCaptureWish reads what follows a capture's arguments.
+func readCaptureWish(a captureArgs, s *stream) (captureWish, error) {
+	w := captureWish{
+		view: a.View, base: a.Base, hasEntries: a.HasEntries, hasIgnore: a.HasIgnore, hasInclude: a.HasInclude,
+		include: fromWire(a.Include), maxFileSize: a.MaxFileSize, maxBytes: a.MaxBytes, format: a.Format,
+	}
+	for range a.Ignores {
+		var f ignoreFile
+		if err := s.recv(&f); err != nil {
+			return w, err
+		}
+		w.ignore = append(w.ignore, tree.IgnoreFile{Dir: string(f.Dir), Content: f.Content})
+	}
+	var err error
+	if a.HasEntries {
+		w.entries, err = readEntries(s)
+	}
+	return w, err
+}
+
+// tellCapture sends what a capture tells.
+func tellCapture(s *stream, capture func(captureSink) (sandbox.CaptureResult, error)) error {
+	done, err := capture(func(e tree.Entry, content io.Reader) error {
 		we := toWireEntry(e)
 		if err := s.send(captureReply{Entry: &we}); err != nil || content == nil {
 			return err
@@ -123,10 +166,17 @@ func (t *trees) serveWrite(ctx context.Context, a writeTreeArgs, s *stream) erro
 }
 
 func (t *trees) serveCommits(ctx context.Context, a commitsArgs, s *stream) error {
+	t.wishes.knows(a.Known)
 	found, err := t.commits(ctx, a.Known, a.Fingerprint)
 	if err != nil {
 		return err
 	}
+	s.gather()
+	return sendCommits(s, found)
+}
+
+// sendCommits sends what was found, and closes it.
+func sendCommits(s *stream, found commitsFound) error {
 	if found.bundle != nil {
 		defer found.bundle.Close()
 	}
@@ -135,7 +185,6 @@ func (t *trees) serveCommits(ctx context.Context, a commitsArgs, s *stream) erro
 		// The bundle is bounded alike.
 		return refuse(sandbox.TooLarge, "commits", "", fmt.Sprintf("there are %d branches and tags inside, and at most %d can be taken over", len(names), maxRefs))
 	}
-	s.gather()
 	rep := commitsReply{
 		Fingerprint: found.fingerprint, Unchanged: found.unchanged, HasGit: found.hasGit,
 		Head: found.head, Branch: wireString(found.branch), Problem: wireString(strings.ToValidUTF8(found.problem, "?")),
@@ -156,6 +205,6 @@ func (t *trees) serveCommits(ctx context.Context, a commitsArgs, s *stream) erro
 	if found.bundle == nil {
 		return nil
 	}
-	_, err = copyBytes(s, found.bundle)
+	_, err := copyBytes(s, found.bundle)
 	return fileError("commits", "", err)
 }

@@ -24,6 +24,10 @@ type populateWish struct {
 	shallow                     []string // see gitrepository-layout(5)
 	entries                     []tree.Entry
 	lengths                     []int64 // of the objects in the pack, nil if not known
+
+	overClone   bool // the bundle holds what a clone did not bring
+	keepIgnored bool // what the root holds at ignored paths stays
+	ignore      []tree.IgnoreFile
 }
 
 // populate fills the root from a bundle. What an image holds there is moved aside, and
@@ -40,7 +44,15 @@ func (t *trees) populate(ctx context.Context, w populateWish, bundle io.Reader) 
 	if w.format == "" {
 		w.format = tree.SHA1
 	}
-	if err := t.emptyRoot(); err != nil {
+	var err error
+	switch {
+	case w.keepIgnored:
+		err = t.clearForKept(w)
+	case w.overClone: // the root holds what the clone left
+	default:
+		err = t.makeRoom()
+	}
+	if err != nil {
 		return err
 	}
 	if err := t.fill(ctx, w, bundle); err != nil {
@@ -52,6 +64,7 @@ func (t *trees) populate(ctx context.Context, w populateWish, bundle io.Reader) 
 		w.token = newID() // "" is the name of nothing at all
 	}
 	t.ledger.adopt(w.view, w.token, w.entries)
+	t.wishes.knows([]string{w.commit})
 	t.populated = true
 	return nil
 }
@@ -138,7 +151,14 @@ func (t *trees) fill(ctx context.Context, w populateWish, bundle io.Reader) erro
 	case len(header.prerequisites) > 0:
 		return badBundle(errors.New("it needs commits that an empty workspace does not have"))
 	}
-	files, err := newFilesWriter(t.root, w.entries, t.leadsToLent)
+	if w.overClone {
+		return t.fillOverClone(ctx, w, header, in)
+	}
+	isThere := t.leadsToLent
+	if w.keepIgnored {
+		isThere = t.isFolder
+	}
+	files, err := newFilesWriter(t.root, w.entries, isThere)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,9 @@ import (
 
 // The tree operations as they travel.
 
-// After it come, as raw bytes and with an empty message between them, the entries, the
-// lengths of the objects in the bundle's pack, and the bundle.
+// After it come, as raw bytes and with an empty message between them, the entries and the
+// lengths of the objects in the bundle's pack; then Ignores messages with an ignoreFile
+// each, and the bundle, unless it is a file of the sandbox.
 type populateArgs struct {
 	Commit string      `json:"commit"`
 	Branch wireString  `json:"branch,omitempty"`
@@ -22,6 +23,11 @@ type populateArgs struct {
 	View   string      `json:"view"`
 	// Shallow are commits whose parents the bundle leaves out.
 	Shallow []string `json:"shallow,omitempty"`
+
+	File        wireString `json:"file,omitempty"`
+	OverClone   bool       `json:"overClone,omitempty"`
+	KeepIgnored bool       `json:"keepIgnored,omitempty"`
+	Ignores     int        `json:"ignores,omitempty"`
 }
 
 // With body, it is followed by Ignores messages with an ignoreFile each, and the

@@ -192,7 +192,7 @@ func TestOwnerProcess(t *testing.T) {
 // ownerGrace is short for words that begin so.
 func ownerGrace(word string) time.Duration {
 	if strings.HasPrefix(word, "93") {
-		return 300 * time.Millisecond
+		return 1500 * time.Millisecond
 	}
 	return time.Hour
 }

@@ -123,6 +123,12 @@ var execTests = []test{
 		b.write(t, b.at("go"), "")
 		b.appears(t, b.at("end"))
 	}},
+	{"a Wait without a sink forgets the output", func(t *testing.T, b *box) {
+		p := b.start(t, sandbox.ExecRequest{Command: "echo out; echo err >&2; exit 3"})
+		if r, err := p.Wait(within(t), nil); err != nil || r.ExitCode != 3 {
+			t.Errorf("%+v %v", r, err)
+		}
+	}},
 }
 
 var endingTests = []test{
