@@ -1,0 +1,206 @@
+package modal
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"glue-lsp/sandbox"
+	"glue-lsp/sandbox/agent"
+)
+
+// maxEvents is how many changes are told by name at once; more are told as one of the
+// whole.
+const maxEvents = 10_000
+
+// Watch implements [sandbox.Files]. A script inside looks again and again, and prints what
+// there is when that changed: what comes and goes in between is not seen. (Modal's own
+// watch cannot name files whose names are not UTF-8.)
+func (d *direct) Watch(ctx context.Context, p string, recursive bool, events func([]sandbox.FileEvent)) (stop func(), err error) {
+	const op = "watch"
+	at, err := d.resolve(op, p)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.needShell(op, at); err != nil {
+		return nil, err
+	}
+	w := &watch{d: d, at: at, base: at, events: events, gnu: d.has.gnuFind, word: newNonce()}
+	if err := w.start(ctx, op, recursive); err != nil {
+		return nil, err
+	}
+	return w.stop, nil
+}
+
+// watch is one of them.
+type watch struct {
+	d      *direct
+	at     string // what is watched
+	base   string // the folder that the listing's paths are in
+	gnu    bool
+	word   string
+	events func([]sandbox.FileEvent)
+
+	p    *directProcess
+	past map[string]stamped
+	sums map[string]string // of young files, where times are not fine enough
+
+	telling sync.Mutex // held while events are told
+	stopped atomic.Bool
+}
+
+func (w *watch) start(ctx context.Context, op string, recursive bool) error {
+	how, depth := "stat", "1"
+	if w.gnu {
+		how = "gnu"
+	}
+	if recursive {
+		depth = ""
+	}
+	info, err := w.d.Stat(ctx, w.at)
+	if err != nil {
+		return err
+	}
+	if info.Type != "directory" {
+		w.base = path.Dir(w.at)
+	}
+	text, err := script{name: "watch.sh"}.text()
+	if err != nil {
+		return err
+	}
+	w.p, err = w.d.start(ctx, op, sandbox.ExecRequest{Argv: []string{"sh", "-c", text, "sh", w.word, w.at, how, depth}, Cwd: "/"}, true)
+	if err != nil {
+		return err
+	}
+	pr, pw := io.Pipe()
+	first := make(chan error, 1)
+	w.d.watching.Go(func() {
+		var said strings.Builder
+		r, err := w.p.Wait(w.d.alive, func(s sandbox.Stream, _ int64, b []byte) error {
+			if s == sandbox.Stderr {
+				said.Write(b[:min(len(b), directLine-said.Len())])
+				return nil
+			}
+			_, err := pw.Write(b)
+			return err
+		})
+		if err == nil {
+			err = complaint(op, w.at, r.ExitCode, said.String())
+		}
+		pw.CloseWithError(err)
+	})
+	w.d.watching.Go(func() {
+		err := w.follow(pr, first)
+		pr.CloseWithError(err)
+	})
+	select {
+	case err := <-first:
+		return w.d.failed(ctx, op, w.at, err)
+	case <-ctx.Done():
+		w.stop()
+		return ctx.Err()
+	}
+}
+
+// follow reads listing after listing and tells how they differ. The first one is only
+// where it begins; first is told of it, or of why there is none.
+func (w *watch) follow(r io.Reader, first chan<- error) error {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for {
+		now, sums := map[string]stamped{}, map[string]string{}
+		_, err := readListing(in, w.gnu, w.word, func(e listed) error {
+			switch {
+			case e.path == "" || agent.IsUnfinished(path.Base(e.path)):
+			case e.sum != "":
+				sums[e.path] = e.sum
+			default:
+				now[e.path] = e.stamp
+			}
+			return nil
+		})
+		if err != nil {
+			// A pipe that is at its end says every time why.
+			var own *sandbox.Error
+			if _, why := r.Read(make([]byte, 1)); errors.As(why, &own) {
+				err = own
+			}
+			first <- err
+			return err
+		}
+		if w.past == nil {
+			first <- nil
+			first = make(chan error, 1) // nobody asks any more
+		} else {
+			w.tell(w.difference(now, sums))
+		}
+		w.past, w.sums = now, sums
+	}
+}
+
+func (w *watch) difference(now map[string]stamped, sums map[string]string) []sandbox.FileEvent {
+	var out []sandbox.FileEvent
+	add := func(p, what string) {
+		out = append(out, sandbox.FileEvent{Path: w.base + slash(w.base) + p, Type: what})
+	}
+	for p, s := range now {
+		was, there := w.past[p]
+		switch {
+		case !there:
+			add(p, "created")
+		case was == s && (sums[p] == "" || w.sums[p] == "" || w.sums[p] == sums[p]):
+		case was.mode&modeType != s.mode&modeType:
+			add(p, "deleted")
+			add(p, "created")
+		case s.mode&modeType == modeDir:
+			// What is in it is told by its own name.
+		default:
+			add(p, "changed")
+		}
+	}
+	for p := range w.past {
+		if _, there := now[p]; !there {
+			add(p, "deleted")
+		}
+	}
+	if len(out) > maxEvents {
+		return []sandbox.FileEvent{{Path: w.at, Type: "changed"}}
+	}
+	slices.SortStableFunc(out, func(a, b sandbox.FileEvent) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+// slash is what comes between a folder and a name.
+func slash(dir string) string {
+	if dir == "/" {
+		return ""
+	}
+	return "/"
+}
+
+func (w *watch) tell(events []sandbox.FileEvent) {
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	if !w.stopped.Load() && len(events) > 0 {
+		w.events(events)
+	}
+}
+
+// stop ends the watch, and what runs inside for it. What is being told is told to its
+// end: stop may be called by whom it is told to.
+func (w *watch) stop() {
+	if w.stopped.Swap(true) {
+		return
+	}
+	w.d.watching.Go(func() {
+		ctx, cancel := context.WithTimeout(w.d.alive, endTimeout)
+		defer cancel()
+		// Where it fails the sandbox's end ends it.
+		_ = w.p.Cancel(ctx)
+	})
+}
