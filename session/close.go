@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -108,15 +109,14 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	// Whoever comes after a death from here on need not look at the sandbox again.
-	s.update(func(st *state) { st.Final = out.Unavailable == nil || st.Recovered })
+	s.update(func(st *state) {
+		st.Final = out.Unavailable == nil || st.Recovered
+		st.Stays = st.Final && stays(sb)
+	})
 	if err := s.save(true); err != nil {
 		s.m.o.Log("session %s: %v", s.ID(), err)
 	}
-	err := sb.Close(ctx)
-	if isDead(err) {
-		err = nil // it ended before it was told to
-	}
-	out.Terminated = err == nil
+	left := s.endSandbox(ctx, sb, out)
 	s.waitForWork(ctx)
 	s.clearTree(out)
 	s.update(func(st *state) {
@@ -130,10 +130,9 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 		default:
 			st.State = Closed
 		}
+		st.Running = left != nil
 	})
-	if saveErr := s.save(true); err == nil {
-		err = saveErr
-	}
+	err := s.save(true)
 	s.release()
 	s.m.mu.Lock()
 	delete(s.m.open, s.ID())
@@ -144,6 +143,9 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	s.sb = nil
 	s.mu.Unlock()
 	s.m.announce(s)
+	if left != nil {
+		s.m.handOn(s)
+	}
 	return err
 }
 
@@ -177,6 +179,9 @@ func (s *Session) clearTree(out *Return) {
 		return
 	}
 	if left := s.snapshotState().LeftInside; len(left) > 0 {
+		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+			return // it was no tree of this machine's
+		}
 		s.warn("%d %s only in the sandbox, such as %s; its tree is kept in %s until the session is discarded", len(left), plural(len(left), "file is", "files are"), left[0], filepath.Join(dir, "w"))
 		return
 	}

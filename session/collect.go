@@ -66,7 +66,7 @@ func (s *Session) capture(ctx context.Context, sb sandbox.Sandbox) error {
 	s.update(func(st *state) {
 		st.Token, st.Theirs, st.LeftInside, st.CapturedFrom = res.Token, theirs, left, began
 	})
-	return nil
+	return s.keepToken(sb, &st)
 }
 
 // collector keeps captured contents until the whole capture has arrived: the first few

@@ -1,49 +1,76 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
+	"glue-lsp/internal/git"
 	"glue-lsp/sandbox"
 	"glue-lsp/workspace"
 )
 
-// Doctor checks what sessions need: git, the state folder and the runtime's own needs;
-// o.Runtime "" is every runtime. With o.Folder it looks at what a session on that folder,
-// opened with o, would have.
-func (m *Manager) Doctor(ctx context.Context, o OpenOptions) ([]sandbox.Check, error) {
-	if o.Runtime != "" && m.o.Runtimes[o.Runtime] == nil {
+// Doctor checks what sessions need: git, the state folder and the runtime's own needs. With
+// o.Folder it looks at what a session on that folder, opened with o, would have. With all,
+// the other runtimes are looked at too: what they lack is then no more than a warning.
+func (m *Manager) Doctor(ctx context.Context, o OpenOptions, all bool) ([]sandbox.Check, error) {
+	if m.o.Runtimes[o.Runtime] == nil {
 		return nil, &Error{Kind: "runtimeUnavailable", Op: "doctor", Message: fmt.Sprintf("there is no runtime %q here", o.Runtime)}
 	}
-	checks := []sandbox.Check{m.checkGit(), m.checkHome(), m.checkUse(ctx)}
 	spec := sandbox.Spec{Network: o.Network, Log: m.o.Log}
-	if c, ok := m.checkFolder(ctx, o, &spec); ok {
-		checks = append(checks, c)
+	lines := []func() []sandbox.Check{
+		func() []sandbox.Check { return []sandbox.Check{m.checkGit(), m.checkHome()} },
+		func() []sandbox.Check { return []sandbox.Check{m.checkUse(ctx)} },
+	}
+	c, src, ok := m.checkFolder(ctx, o, &spec)
+	if ok {
+		lines = append(lines, func() []sandbox.Check { return []sandbox.Check{c} })
 	}
 	names := m.runtimes()
 	slices.Sort(names)
 	for _, name := range names {
-		if o.Runtime == "" || o.Runtime == name {
-			checks = append(checks, m.o.Runtimes[name].Checks(ctx, spec)...)
+		if name != o.Runtime && !all {
+			continue
 		}
+		lines = append(lines, func() []sandbox.Check {
+			checks := m.o.Runtimes[name].Checks(ctx, spec)
+			if d, ok := m.o.Runtimes[name].(sandbox.Distant); ok {
+				checks = append(checks, checkUpload(name, d, o, src))
+			}
+			for i := range checks {
+				if name != o.Runtime && checks[i].Status == "fail" {
+					checks[i].Status = "warn"
+				}
+			}
+			return checks
+		})
 	}
-	return checks, nil
+	// Side by side: each may wait for something, and the person waits for all.
+	said := make([][]sandbox.Check, len(lines))
+	var asked sync.WaitGroup
+	for i, line := range lines {
+		asked.Go(func() { said[i] = line() })
+	}
+	asked.Wait()
+	return slices.Concat(said...), nil
 }
 
 // checkFolder looks at the working tree, and says in spec what a sandbox would get of it.
-func (m *Manager) checkFolder(ctx context.Context, o OpenOptions, spec *sandbox.Spec) (sandbox.Check, bool) {
+// The source is its repository, if it is in one.
+func (m *Manager) checkFolder(ctx context.Context, o OpenOptions, spec *sandbox.Spec) (sandbox.Check, *git.Source, bool) {
 	if o.Folder == "" {
-		return sandbox.Check{}, false
+		return sandbox.Check{}, nil, false
 	}
 	c := sandbox.Check{Name: "folder", Status: "ok", Detail: o.Folder}
 	g, err := m.git()
 	if err != nil {
-		return c, false // told by checkGit
+		return c, nil, false // told by checkGit
 	}
 	ws, err := workspace.Open(ctx, g, o.Folder, m.workspaceOptions(o, o.Folder))
 	if err != nil {
@@ -52,7 +79,7 @@ func (m *Manager) checkFolder(ctx context.Context, o OpenOptions, spec *sandbox.
 		if errors.As(err, &e) {
 			c.Hint = e.Hint
 		}
-		return c, true
+		return c, nil, true
 	}
 	spec.HostRoot, spec.Subdir, spec.LendCaches = ws.Root(), ws.Subdir(), len(o.Share) > 0
 	spec.Lend = func(ctx context.Context) ([]string, error) { return lendable(ctx, ws, o.Share) }
@@ -60,7 +87,7 @@ func (m *Manager) checkFolder(ctx context.Context, o OpenOptions, spec *sandbox.
 	if len(o.Setup) > 0 {
 		c.Detail += fmt.Sprintf("; %d setup %s run before the first one", len(o.Setup), plural(len(o.Setup), "command", "commands"))
 	}
-	return c, true
+	return c, ws.Source(), true
 }
 
 func (m *Manager) checkGit() sandbox.Check {
@@ -69,6 +96,27 @@ func (m *Manager) checkGit() sandbox.Check {
 		return sandbox.Check{Name: "git", Status: "fail", Detail: err.Error(), Hint: "install git 2.38 or later, e.g. apt install git"}
 	}
 	return sandbox.Check{Name: "git", Status: "ok", Detail: g.Version + " at " + g.Path}
+}
+
+// checkUpload says how much goes up, and what happens beyond; src is the folder's
+// repository or nil.
+func checkUpload(runtime string, d sandbox.Distant, o OpenOptions, src *git.Source) sandbox.Check {
+	bundle, all := cmp.Or(o.BundleMaxBytes, d.BundleMax()), cmp.Or(o.UploadMaxBytes, defaultUploadMax)
+	c := sandbox.Check{
+		Name: runtime + " upload cap", Status: "ok",
+		Detail: fmt.Sprintf("a tree that packs to more than %s (bundle_max_mb) is cloned from its remote where that is possible, with what the remote lacks over it; more than %s (upload_max_mb) is never sent",
+			inMiB(min(bundle, all)), inMiB(all)),
+	}
+	if src == nil || src.Remote == "" {
+		return c
+	}
+	switch url, note := git.PublicURL(src.Remotes[src.Remote]); {
+	case url == "":
+		c.Detail += fmt.Sprintf("; remote %s cannot serve for that: %s", clipped(src.Remote), note)
+	case note != "":
+		c.Detail += fmt.Sprintf("; remote %s would be %s: %s", clipped(src.Remote), clipped(url), note)
+	}
+	return c
 }
 
 // measuring bounds how long doctor looks at sizes; beyond it says "at least".

@@ -30,7 +30,7 @@ func TestS6_ATreeIsReopenedKnowingWhereOnTheHostItIsFrom(t *testing.T) {
 	f.m.o.Runtimes["local"] = rt
 	s := f.open(OpenOptions{})
 	f.run(s, "echo kept > kept.txt")
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

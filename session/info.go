@@ -23,6 +23,7 @@ type Info struct {
 	Folder             string // the workspace folder on the host
 	Root, Cwd          string // in the sandbox
 	SandboxID          string
+	Image              string // what exactly the sandbox was made of, "" where there are no images
 	Isolation          string
 	Gaps               []string // what the isolation cannot hold
 	Transport          string
@@ -34,6 +35,11 @@ type Info struct {
 	ExpiresAt          *time.Time
 	Warnings           []string
 	Lost               *LostInfo
+	// Stays says that it has ended and its sandbox goes on, by the person's wish.
+	Stays bool
+	// Alert is what a person should hear at once, such as that the sandbox's time is nearly
+	// over; each text once.
+	Alert string
 	// Waiting says that it has ended with changes that nobody was asked about.
 	Waiting bool
 }
@@ -103,10 +109,11 @@ func (s *Session) Info() Info {
 	st := &s.state
 	info := Info{
 		ID: st.ID, Runtime: st.Runtime, State: st.State, Folder: st.Folder,
-		Root: st.Root, Cwd: st.Cwd, SandboxID: st.SandboxID, Isolation: st.Isolation,
+		Root: st.Root, Cwd: st.Cwd, SandboxID: st.SandboxID, Image: st.Image, Isolation: st.Isolation,
 		Gaps: slices.Clone(st.Gaps), Transport: st.Transport, Base: st.Base, Bootstrap: st.Bootstrap,
 		Checkpoint: st.Checkpoint, CreatedAt: st.CreatedAt, Warnings: slices.Clone(st.Warnings), Lost: st.Lost,
 	}
+	info.Stays, info.Alert = st.Stays && !st.open(), s.alert
 	info.Waiting = !st.open() && st.unreturned() && !st.Settled
 	if !st.ExpiresAt.IsZero() {
 		at := st.ExpiresAt

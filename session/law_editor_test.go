@@ -59,7 +59,8 @@ const (
 )
 
 // lawEditor is an editor as a session sees one. It reloads what is not dirty when the
-// disk changes, and refuses an edit of a text that it does not have.
+// disk changes, and refuses an edit of a text that it does not have, or of a file that was
+// typed in while the edit was looked at.
 type lawEditor struct {
 	w       *lawWorld
 	asLF    bool // holds the line ends of a file as line feeds, as Emacs does
@@ -72,6 +73,7 @@ type lawEditor struct {
 	rt     *rapid.T
 	during func() // happens while the person decides
 	asked  int
+	typed  string      // the path in which the person typed before deciding, "" when there is none
 	left   lawtest.Set // paths that the person left out
 	took   bool        // some of an edit was applied
 
@@ -80,7 +82,7 @@ type lawEditor struct {
 
 // begin says how the edits of the next return are answered.
 func (e *lawEditor) begin(rt *rapid.T, how manner) {
-	e.manner, e.rt, e.asked, e.left, e.took = how, rt, 0, lawtest.Set{}, false
+	e.manner, e.rt, e.asked, e.typed, e.left, e.took = how, rt, 0, "", lawtest.Set{}, false
 }
 
 func (e *lawEditor) path(name string) string { return filepath.Join(e.w.repo, name) }
@@ -211,6 +213,7 @@ func (e *lawEditor) ApplyEdit(_ context.Context, _ string, edit *workspace.Edit)
 	e.asked++
 	parts := partsOf(edit)
 	how := e.manner
+	e.typed = ""
 	if e.during != nil && e.asked == 1 {
 		e.during()
 	}
@@ -219,6 +222,7 @@ func (e *lawEditor) ApplyEdit(_ context.Context, _ string, edit *workspace.Edit)
 		how = acceptsAll
 		if open := e.open(); e.asked == 1 && len(open) > 0 {
 			name := rapid.SampledFrom(open).Draw(e.rt, "typed in")
+			e.typed = name
 			e.w.person(func() { e.edit(name, e.buffers[name].text+"typed "+e.w.me.NewMark()) })
 		}
 	}
@@ -289,6 +293,8 @@ func (e *lawEditor) unfit(parts []*part) string {
 				return op.Path + " exists"
 			case op.Op != workspace.OpCreate && err != nil:
 				return op.Path + " does not exist"
+			case op.Op != workspace.OpCreate && e.typed == name:
+				return name + " was changed while its edit was looked at" // VS Code's preview then fails as a whole
 			case e.buffers[name] != nil && e.buffers[name].dirty && !e.undoing:
 				e.w.Fatalf("the edit would %s %q, which has unsaved text", op.Op, name)
 			}

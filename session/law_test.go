@@ -41,7 +41,10 @@ func TestLaw_NothingIsLostAndNothingOscillates(t *testing.T) {
 			"command runs":            w.insideRun,
 			"command uses git":        w.insideGitCommand,
 
+			"both change a file": w.collide,
+
 			"sync":                         func(rt *rapid.T) { w.need(rt); w.sync() },
+			"sync while a command writes":  w.busySync,
 			"checkpoint":                   func(rt *rapid.T) { w.need(rt); w.checkpoint() },
 			"diff":                         w.diff,
 			"return":                       w.plainReturn,
@@ -140,6 +143,28 @@ func (w *lawWorld) insideChange(rt *rapid.T) {
 	})
 }
 
+// collide lets the person and a command change one file, so that there is something to
+// merge or a conflict.
+func (w *lawWorld) collide(rt *rapid.T) {
+	w.need(rt)
+	disk := w.disk()
+	both := slices.DeleteFunc(w.sandboxFiles().Paths(), func(p string) bool { return p == ".gitignore" || disk[p].Kind != lawtest.Regular })
+	if len(both) == 0 {
+		rt.Skip("no file is on both sides")
+	}
+	path := w.pick(rt, "path", both)
+	w.person(func() { w.me.Modify(rt, path) })
+	w.ed.noticeDisk()
+	w.command(func() { w.it.Modify(rt, path) })
+}
+
+// somethingNew is what there is to return, mostly.
+func (w *lawWorld) somethingNew(rt *rapid.T) {
+	for range rapid.IntRange(0, 2).Draw(rt, "new changes") {
+		w.insideChange(rt)
+	}
+}
+
 // insideRun changes a file by a command of the session.
 func (w *lawWorld) insideRun(rt *rapid.T) {
 	w.need(rt)
@@ -200,6 +225,13 @@ func (w *lawWorld) insideGitCommand(rt *rapid.T) {
 // which commands removed comes back there.
 func (w *lawWorld) sync() {
 	before, host, inside := w.sandboxFiles(), w.host(), maps.Clone(w.inside)
+	if write := w.writing; write != nil {
+		w.writing = func(paths []string) {
+			write(paths)
+			before, inside = w.sandboxFiles(), maps.Clone(w.inside)
+		}
+		defer func() { w.writing = nil }()
+	}
 	unsure := w.unsure()
 	var res SyncResult
 	w.hostUntouched("sync", func() {
@@ -213,6 +245,10 @@ func (w *lawWorld) sync() {
 	for _, c := range res.Conflicts {
 		conflict[c.Path] = true
 	}
+	skipped := map[string]bool{}
+	for _, sk := range res.Skipped {
+		skipped[sk.Path] = true
+	}
 	for _, path := range lawtest.Differing(before, after) {
 		if conflict[path] {
 			w.Fatalf("sync changed %q, which it calls a conflict:\n%s", path, lawtest.Show("before", before, "after", after, []string{path}))
@@ -223,17 +259,48 @@ func (w *lawWorld) sync() {
 			}
 		}
 	}
-	if unsure || w.rules {
+	w.keepsRefusals(before, host, after)
+	if w.rules {
 		return
 	}
 	all := after.Marks()
 	for path, f := range host {
+		if unsure[path] {
+			continue
+		}
 		for m := range lawtest.Marks(f.Data) {
-			if !all[m] && !w.inside[m] && !conflict[path] && !ignored(path) {
-				w.Fatalf("%s of %q is not in the sandbox after a sync: conflicts %v\n%s", m, path, res.Conflicts, lawtest.Show("host", host, "sandbox", after, []string{path}))
+			if !all[m] && !w.inside[m] && !conflict[path] && !skipped[path] && !ignored(path) {
+				w.Fatalf("%s of %q is not in the sandbox after a sync: conflicts %v, skipped %v\n%s", m, path, res.Conflicts, res.Skipped, lawtest.Show("host", host, "sandbox", after, []string{path}))
 			}
 		}
 	}
+}
+
+// keepsRefusals follows what was refused through a sync that merged the person's edits
+// into it: that made it another content, and not another offer.
+func (w *lawWorld) keepsRefusals(before, host, after lawtest.Files) {
+	for path, no := range w.left {
+		switch now := after[path]; {
+		case before[path] != no || now == no:
+		case now == host[path]:
+			delete(w.left, path)
+		default:
+			w.left[path] = now
+		}
+	}
+}
+
+// busySync lets a command write, between being asked and being written to, what the sync
+// is about to send.
+func (w *lawWorld) busySync(rt *rapid.T) {
+	w.need(rt)
+	w.hostChange(rt)
+	w.writing = func(paths []string) {
+		name := w.pick(rt, "meanwhile written", paths)
+		w.logf("S writes %q while it is sent", name)
+		w.command(func() { w.it.Put(rt, name) })
+	}
+	w.sync()
 }
 
 // checkpoint holds that what the session then knows is what the sandbox holds.
@@ -299,6 +366,7 @@ func (w *lawWorld) notOffered(what string, changes []workspace.Change, theirs la
 
 func (w *lawWorld) plainReturn(rt *rapid.T) {
 	w.need(rt)
+	w.somethingNew(rt)
 	o := ReturnOptions{Apply: true, Mode: w.pick(rt, "mode", []string{"edits", "edits", "edits", "disk"})}
 	if rapid.IntRange(0, 3).Draw(rt, "confirm") == 0 {
 		o.Confirm = []string{"."}
@@ -308,6 +376,7 @@ func (w *lawWorld) plainReturn(rt *rapid.T) {
 
 func (w *lawWorld) oddReturn(rt *rapid.T) {
 	w.need(rt)
+	w.somethingNew(rt)
 	how := rapid.SampledFrom([]manner{refusesAll, fails, onlySays, takesSome, takesSome, failsHalfWay, typesFirst}).Draw(rt, "manner")
 	w.giveBack(rt, w.s, how, ReturnOptions{Apply: true, Mode: "edits"})
 }
@@ -315,6 +384,7 @@ func (w *lawWorld) oddReturn(rt *rapid.T) {
 // busyReturn lets both sides go on while the person decides.
 func (w *lawWorld) busyReturn(rt *rapid.T) {
 	w.need(rt)
+	w.somethingNew(rt)
 	w.ed.during = func() {
 		for range rapid.IntRange(1, 3).Draw(rt, "things") {
 			switch rapid.IntRange(0, 5).Draw(rt, "meanwhile") {
@@ -355,7 +425,7 @@ func (w *lawWorld) giveBack(rt *rapid.T, s *Session, how manner, o ReturnOptions
 	act := func() {
 		var err error
 		// One that has just ended may still be on its way down.
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			r, err = s.Return(context.Background(), o, nil)
 			if kindOf(err) != Busy || time.Now().After(deadline) {
 				break
@@ -515,7 +585,9 @@ func (w *lawWorld) settlingReturn(rt *rapid.T) {
 	choice := workspace.Resolution{Path: c.Path, Choice: w.pick(rt, "choice", []string{"mine", "theirs", "content"})}
 	theirs := w.sandboxFiles()
 	if choice.Choice == "content" {
-		choice.Content = []byte("settled " + w.me.NewMark() + "\n")
+		mark := w.me.NewMark()
+		choice.Content = []byte("settled " + mark + "\n")
+		w.settled[mark] = true
 	}
 	w.logf("H settles %q: %s", c.Path, choice.Choice)
 	// One decision may settle a whole group of paths.
@@ -560,15 +632,18 @@ func (w *lawWorld) converge(rt *rapid.T) {
 	if again.Sent != 0 {
 		w.Fatalf("a second sync sends %d files again", again.Sent)
 	}
-	last := w.offersNothing(rt, "a return after a sync", o)
-	if w.rules || w.unsure() {
-		return
+	if w.rules {
+		return // the sync may have brought other rules, by which more or less counts
 	}
-	no := named(last)
+	last := w.offersNothing(rt, "a return after a sync", o)
+	no, unsure := named(last), w.unsure()
 	no.conflicts(again.Conflicts)
+	for _, sk := range again.Skipped {
+		no.paths[sk.Path] = true
+	}
 	host, inside := w.host(), w.sandboxFiles()
 	for _, path := range lawtest.Differing(host, inside) {
-		if !no.has(path) && !ignored(path) {
+		if !no.has(path) && !ignored(path) && !unsure[path] {
 			w.Fatalf("after a return and a sync the sides differ, and nothing says so (%s, sync conflicts %v):\n%s",
 				w.tell(last), again.Conflicts, lawtest.Show("host", host, "sandbox", inside, []string{path}))
 		}
@@ -620,7 +695,7 @@ func (w *lawWorld) undo(rt *rapid.T) {
 		}
 	})
 	for m := range before.Minus(w.mine()) {
-		if m[0] == 'S' {
+		if m[0] == 'S' || w.settled[m] {
 			w.byPerson[m] = true
 		}
 	}

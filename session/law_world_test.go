@@ -43,6 +43,7 @@ type lawWorld struct {
 	lost     lawtest.Set // what may be gone: written after the last checkpoint before a crash, or ignored
 	moved    lawtest.Set // what somebody moved or copied, and may so bring back after another removed it
 	chosen   lawtest.Set // what the person asked for by a resolution
+	settled  lawtest.Set // what they wrote for one: it came by a return, and goes with its undo
 	refused  lawtest.Set // marks of contents that the person refused or threw away
 
 	safe      lawtest.Files // the sandbox's files at the last checkpoint that was waited for
@@ -53,6 +54,7 @@ type lawWorld struct {
 	reinit    bool          // the sandbox's repository was replaced
 	insideGit map[string]string
 	touched   map[string]bool // by the person, while a return is under way
+	writing   func([]string)  // happens once, when the sandbox is about to be written to
 }
 
 // newBareWorld is a server without a repository yet.
@@ -60,7 +62,7 @@ func newBareWorld(t *testing.T, rt *rapid.T, dir string) *lawWorld {
 	w := &lawWorld{
 		T: rt, t: t, dir: dir, repo: filepath.Join(dir, "repo"), home: filepath.Join(dir, "home0"),
 		issued: lawtest.Set{}, byPerson: lawtest.Set{}, inside: lawtest.Set{}, lost: lawtest.Set{}, moved: lawtest.Set{},
-		chosen: lawtest.Set{}, refused: lawtest.Set{}, left: lawtest.Files{}, touched: map[string]bool{},
+		chosen: lawtest.Set{}, settled: lawtest.Set{}, refused: lawtest.Set{}, left: lawtest.Files{}, touched: map[string]bool{},
 	}
 	names := append(lawtest.Names(), ".envrc", "keep.log", "Makefile")
 	w.me = &lawtest.Hand{Dir: w.repo, Letter: "H", Count: &w.count, Names: names, Log: w.logf}
@@ -124,7 +126,7 @@ func (w *lawWorld) logf(format string, args ...any) { w.Logf(format, args...) }
 func (w *lawWorld) manager() {
 	w.rt = &bareRuntime{}
 	m, err := NewManager(Options{
-		Home: w.home, Runtimes: map[string]sandbox.Runtime{"local": afterCrash{w.rt}}, BusyWait: 100 * time.Millisecond, Log: w.logf,
+		Home: w.home, Runtimes: map[string]sandbox.Runtime{"local": afterCrash{w.rt, w}}, BusyWait: 100 * time.Millisecond, Log: w.logf,
 	})
 	w.fine("start a server", err)
 	m.UseEditor(w.ed)
@@ -134,7 +136,36 @@ func (w *lawWorld) manager() {
 // afterCrash finds sandboxes as after a restart of the machine: their trees are there and
 // nothing of them runs. (What runs after a crash of the server alone is for tests with
 // real processes.)
-type afterCrash struct{ *bareRuntime }
+type afterCrash struct {
+	*bareRuntime
+	w *lawWorld
+}
+
+func (r afterCrash) Open(ctx context.Context, s sandbox.Spec) (sandbox.Sandbox, error) {
+	sb, err := r.bareRuntime.Open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return lawSandbox{sb, r.w}, nil
+}
+
+// lawSandbox is one in which something may happen while it is written to.
+type lawSandbox struct {
+	sandbox.Sandbox
+	w *lawWorld
+}
+
+func (s lawSandbox) WriteTree(ctx context.Context, writes []sandbox.TreeWrite) ([]sandbox.TreeResult, error) {
+	if meanwhile := s.w.writing; meanwhile != nil {
+		s.w.writing = nil
+		var paths []string
+		for _, w := range writes {
+			paths = append(paths, w.New.Path)
+		}
+		meanwhile(paths)
+	}
+	return s.Sandbox.WriteTree(ctx, writes)
+}
 
 func (afterCrash) Reap(context.Context, sandbox.Spec, []byte) error { return nil }
 
@@ -147,7 +178,7 @@ func (r afterCrash) Reopen(ctx context.Context, s sandbox.Spec, _ []byte) (sandb
 
 // end shuts everything down; the law must leave nothing behind.
 func (w *lawWorld) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := w.m.Shutdown(ctx); err != nil {
 		w.t.Errorf("shutdown: %v", err)
@@ -233,21 +264,18 @@ func (w *lawWorld) odd(name string) bool {
 	return false
 }
 
-// unsure reports whether what goes up of the person's tree cannot be told exactly.
-func (w *lawWorld) unsure() bool {
+// unsure are the paths of buffers of which cannot be told exactly how they go up.
+func (w *lawWorld) unsure() map[string]bool {
+	out := map[string]bool{}
 	for name, b := range w.ed.buffers {
 		if !b.dirty {
 			continue
 		}
-		if b.latin1 || w.odd(name) {
-			return true
-		}
 		// How a file is written that is gone, or was written anew, only its editor knows.
-		if now := w.ed.load(name); (now == nil || now.bom != b.bom || now.crlf != b.crlf) && (b.bom || b.crlf || now != nil) {
-			return true
-		}
+		now := w.ed.load(name)
+		out[name] = b.latin1 || w.odd(name) || (now == nil || now.bom != b.bom || now.crlf != b.crlf) && (b.bom || b.crlf || now != nil)
 	}
-	return false
+	return out
 }
 
 // mine are the marks that the person has, on disk or in a buffer.

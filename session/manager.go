@@ -44,7 +44,9 @@ type Options struct {
 	Home     string // GLUE_HOME: where sessions, trees and caches are kept
 	Runtimes map[string]sandbox.Runtime
 	Now      func() time.Time
-	Log      func(format string, args ...any)
+	// After is the clock's other half: it sends once d has passed. Default time.After.
+	After func(d time.Duration) <-chan time.Time
+	Log   func(format string, args ...any)
 	// Changed is called after each change of a session, one call at a time.
 	Changed func(Info)
 	// BusyWait is how long opening waits for another process to let go of the same
@@ -102,6 +104,9 @@ type Manager struct {
 func NewManager(o Options) (*Manager, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.After == nil {
+		o.After = time.After
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
@@ -286,8 +291,8 @@ func busy(id string, h *holder) *Error {
 }
 
 // List gives the open sessions, then the ended ones whose changes were neither
-// returned nor thrown away, or whose sandbox died and left what nobody captured yet, newest
-// first.
+// returned nor thrown away, whose sandbox died and left what nobody captured yet, or whose
+// sandbox goes on by the person's wish, newest first.
 func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	m.mu.Lock()
 	var out []Info
@@ -315,7 +320,7 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 		if st.owed() && m.ownedElsewhere(st.ID) {
 			continue // it is not ours to list
 		}
-		if uncaptured := st.State == StateLost && st.owed(); !uncaptured && !st.unreturned() {
+		if uncaptured := st.State == StateLost && st.owed(); !uncaptured && !st.unreturned() && !m.staysOn(st) {
 			continue
 		}
 		s := &Session{state: *st}
@@ -324,6 +329,11 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	}
 	slices.SortFunc(out, func(a, b Info) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return out, ctx.Err()
+}
+
+// staysOn reports whether a session's sandbox goes on although it has ended.
+func (m *Manager) staysOn(st *state) bool {
+	return st.Stays && !st.open() && (st.ExpiresAt.IsZero() || m.o.Now().Before(st.ExpiresAt))
 }
 
 // ownedElsewhere reports whether another process has a session, and not only to end it. A

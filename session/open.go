@@ -50,7 +50,7 @@ type OpenOptions struct {
 	History string
 	// BundleMaxBytes is what the bundle that is sent at the start should not exceed, and
 	// with a history does not; UploadMaxBytes is what it never does; ReturnMaxBytes caps
-	// the mbox. 0 is the default (none, 1 GiB, 50 MiB).
+	// the mbox. 0 is the default (the runtime's, 1 GiB, 50 MiB).
 	BundleMaxBytes, UploadMaxBytes, ReturnMaxBytes int64
 }
 
@@ -73,16 +73,13 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	case o.Resume != "":
 		return m.resume(ctx, o)
 	case o.Attach != "":
-		return m.attach(ctx, o)
+		return m.attach(ctx, rt, o, p)
 	}
 	// One opening at a time: two requests for one folder get one session, and the
 	// second of two folders waits for less than a second.
 	m.opening.Lock()
 	defer m.opening.Unlock()
-	m.mu.Lock()
-	closing := m.closing
-	m.mu.Unlock()
-	if closing {
+	if m.isClosing() {
 		return nil, shuttingDown()
 	}
 	folder, err := filepath.EvalSymlinks(o.Folder)
@@ -108,13 +105,19 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	}
 	m.mu.Lock()
 	m.open[s.ID()] = s
-	closing = m.closing
+	closing := m.closing
 	m.mu.Unlock()
 	if closing {
 		return nil, shuttingDown() // Shutdown, which waits for this, closes it
 	}
 	m.announce(s)
 	return s, nil
+}
+
+func (m *Manager) isClosing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closing
 }
 
 func shuttingDown() error {
@@ -170,15 +173,8 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	if err != nil {
 		return nil, err
 	}
-	id := m.newID()
-	s := &Session{
-		m: m, dir: m.sessionDir(id), editor: o.Editor, opts: o, ws: ws,
-		execs: map[string]*Exec{}, finished: make(chan struct{}),
-		state: state{
-			Version: stateVersion, ID: id, Runtime: o.Runtime, State: Opening, Folder: o.Folder, Subdir: ws.Subdir(),
-			CreatedAt: began, OwnerPID: os.Getpid(), Separate: o.New, PrivateCache: o.PrivateCache, Network: o.Network, Declined: map[string]tree.Entry{}, Include: o.Include, Exclude: o.Exclude,
-		},
-	}
+	s := m.newSession(ws, o, began)
+	id := s.ID()
 	s.tellNotes()
 	undo := &undoList{}
 	defer func() {
@@ -219,6 +215,10 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		spec.CacheDir = ""
 	}
 	s.lend(&spec, o, p)
+	if s.keptSetup = newKeptSetup(rt, o.Setup, filepath.Dir(caches)); s.keptSetup != nil {
+		spec.Kept = s.keptSetup.image
+	}
+	m.startsOne(o.Runtime, rt)
 	go func() {
 		sb, err := rt.Open(ctx, spec)
 		if err == nil {
@@ -229,7 +229,9 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		starting <- started{sb, err}
 	}()
 	up, err := s.goUp(ctx, g, p)
+	readAt := m.o.Now()
 	st := <-starting
+	startedAt := m.o.Now()
 	if st.sb != nil {
 		undo.add(func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
@@ -249,16 +251,21 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	s.sb = st.sb
 	s.noteLent(ctx, st.sb)
 	s.ignore.current = s.withoutLent(s.ignore.current)
+	s.began(st.sb.Info(), up.snap.Entries)
+	for _, note := range st.sb.Info().Notes {
+		s.warn("%s", note)
+	}
 	p.say("filling the sandbox", 60)
-	if err := s.populate(ctx, up); err != nil {
+	if err := s.populate(ctx, up, p); err != nil {
+		return nil, err
+	}
+	if err := s.prepareEnding(ctx, s.sb); err != nil {
 		return nil, err
 	}
 	info := s.sb.Info()
+	s.describe(s.sb)
 	s.update(func(st *state) {
-		st.Root, st.Cwd, st.SandboxID = info.Root, info.Cwd, info.ID
-		st.Isolation, st.Gaps, st.Transport, st.ExpiresAt = info.Isolation, info.Gaps, info.Transport, info.ExpiresAt
-		st.Sandbox = s.sb.State()
-		st.Bootstrap = BootstrapInfo{Strategy: "bundle", Bytes: up.base.BundleSize, Took: m.o.Now().Sub(began)}
+		st.Bootstrap = BootstrapInfo{Strategy: up.strategy(), Bytes: up.base.BundleSize, Took: m.o.Now().Sub(began)}
 		st.Checkpoint = CheckpointInfo{Commit: up.base.Commit, At: m.o.Now()}
 		st.State = Ready
 	})
@@ -274,8 +281,36 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	s.safe = checkpointed{theirs: s.state.Theirs}
 	s.work()
 	m.tidy(o.QuotaBytes)
+	m.o.Log("session %s: open after %s: the tree was packed after %s, the sandbox there after %s, filled by %s with %s in %s", id,
+		shown(m.o.Now().Sub(began)), shown(readAt.Sub(began)), shown(startedAt.Sub(began)), up.strategy(), inMiB(up.base.BundleSize), shown(m.o.Now().Sub(startedAt)))
 	p.say("ready", 100)
 	return s, nil
+}
+
+// shown is a time for a log line.
+func shown(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// newSession begins a session's record. Nothing of it is on the disk yet.
+func (m *Manager) newSession(ws *workspace.Workspace, o OpenOptions, began time.Time) *Session {
+	id := m.newID()
+	return &Session{
+		m: m, dir: m.sessionDir(id), editor: o.Editor, opts: o, ws: ws,
+		execs: map[string]*Exec{}, finished: make(chan struct{}),
+		state: state{
+			Version: stateVersion, ID: id, Runtime: o.Runtime, State: Opening, Folder: o.Folder, Subdir: ws.Subdir(),
+			CreatedAt: began, OwnerPID: os.Getpid(), Separate: o.New, PrivateCache: o.PrivateCache, Network: o.Network, Declined: map[string]tree.Entry{}, Include: o.Include, Exclude: o.Exclude,
+		},
+	}
+}
+
+// describe records what the session's sandbox is.
+func (s *Session) describe(sb sandbox.Sandbox) {
+	info := sb.Info()
+	s.update(func(st *state) {
+		st.Root, st.Cwd, st.SandboxID = info.Root, info.Cwd, info.ID
+		st.Isolation, st.Gaps, st.Transport, st.ExpiresAt = info.Isolation, info.Gaps, info.Transport, info.ExpiresAt
+		st.Sandbox, st.Image = sb.State(), info.Image
+	})
 }
 
 // takeLocks locks the session, and the workspace unless a separate session was asked

@@ -35,7 +35,7 @@ func (f *fixture) lostUncaptured() *Session {
 // kill ends the sandbox and waits until the session has seen it.
 func (f *fixture) kill(s *Session) {
 	f.Helper()
-	if err := syscall.Kill(f.rt.last.is.Pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(f.rt.newest().is.Pid, syscall.SIGKILL); err != nil {
 		f.Fatal(err)
 	}
 	<-s.recovered
@@ -251,7 +251,7 @@ func TestALivingSandboxThatCannotBeJoinedIsLeftAloneWhereItIsOnlyLookedAt(t *tes
 	s := f.open(OpenOptions{})
 	f.begin(s, "x", "touch up; sleep 600")
 	f.appears(s, "up")
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	f.another()
 	f.m.o.Runtimes["local"] = unjoinableRuntime{f.rt}

@@ -220,13 +220,16 @@ func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spar
 		_ = own.Close()
 		return nil, err
 	}
+	if _, cloud := rt.(sandbox.Sweeper); cloud {
+		spare = false // it costs money, and would go on for longer than a grace
+	}
 	spec := m.specOf(st)
 	writeHolder(own.Path(), holder{PID: os.Getpid(), Session: st.ID, Since: m.o.Now(), Ending: true})
 	switch {
 	case st.State == Opening: // no command could be started in it
 		defer own.Close()
 		return nil, m.clearAway(ctx, rt, spec, st)
-	case st.Final:
+	case st.Final, st.Running:
 		defer own.Close()
 		return nil, m.finishEnding(ctx, rt, spec, st)
 	}
@@ -277,10 +280,15 @@ func (m *Manager) clearAway(ctx context.Context, rt sandbox.Runtime, spec sandbo
 
 // finishEnding ends a session whose last state is on the host already.
 func (m *Manager) finishEnding(ctx context.Context, rt sandbox.Runtime, spec sandbox.Spec, st *state) error {
-	if err := rt.Reap(ctx, spec, st.Sandbox); err != nil {
-		return err
+	if !st.Stays {
+		if err := rt.Reap(ctx, spec, st.Sandbox); err != nil {
+			return err
+		}
 	}
-	st.State = Closed
+	if st.State != StateLost {
+		st.State = Closed
+	}
+	st.Running = false
 	s := &Session{m: m, dir: spec.Dir, state: *st}
 	s.clearTree(&Return{Terminated: true})
 	return s.save(true)
@@ -298,6 +306,9 @@ func (m *Manager) giveUp(st *state) error {
 // wrapUpFor ends a session in its owner's stead.
 func (m *Manager) wrapUpFor(ctx context.Context, own *flock.Flock, st *state, sb sandbox.Sandbox, spare bool) (running []ExecInfo, err error) {
 	s, err := m.adopt(ctx, own, st, sb, OpenOptions{})
+	if err == nil {
+		err = s.prepareEnding(ctx, sb)
+	}
 	if err == nil {
 		err = s.restoreExecs(ctx)
 	}
@@ -424,6 +435,12 @@ func (s *Session) captureDead(ctx context.Context) error {
 	s.update(func(st *state) { st.Sandbox = sb.State() })
 	if err = s.save(false); err == nil { // whoever comes next finds this one
 		err = s.captureDurably(ctx, s.check.next(), sb)
+	}
+	if err == nil {
+		if ending := taken(ctx, sb); ending != nil {
+			s.update(func(st *state) { st.Running = true })
+			s.m.o.Log("session %s: ending what is left of its sandbox: %v", s.ID(), ending)
+		}
 	}
 	return errors.Join(err, closeQuietly(ctx, sb))
 }

@@ -49,7 +49,7 @@ func TestS6_TheNextStartCapturesWhatADeadServerLeftAndEndsTheSandbox(t *testing.
 	f.run(s, "echo checkpointed > one.txt")
 	// Written behind every checkpoint's back.
 	f.put(s, "two.txt")
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	f.another()
 	found := f.recover(RecoverOptions{})
@@ -179,7 +179,7 @@ func TestSeveralServersRecoverEachSessionOnce(t *testing.T) {
 func TestASessionThatDiedWhileItOpenedIsClearedAway(t *testing.T) {
 	f := newFixture(t).lasting()
 	s := f.open(OpenOptions{})
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	st, err := readState(s.Dir())
 	if err != nil {
@@ -211,12 +211,12 @@ func TestASessionThatDiedWhileItOpenedIsClearedAway(t *testing.T) {
 
 func TestAnAgentThatEndsAfterItsGraceLeavesItsTreeToTheNextStart(t *testing.T) {
 	f := newFixture(t)
-	f.rt.grace = 300 * time.Millisecond
+	f.rt.grace = 1500 * time.Millisecond // in which it must be joined, too
 	s := f.open(OpenOptions{})
 	f.safe(s, "echo announced > one.txt")
 	f.begin(s, "x", "trap 'echo last > last.txt; exit' TERM; echo written > two.txt; touch up; while :; do sleep 0.01; done")
 	f.appears(s, "up")
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	f.gone(pid)
 	f.another()
@@ -305,7 +305,7 @@ func TestASessionThatDiedInItsLastMomentIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.put(s, "later.txt") // nothing can write any more; this shows that nobody looks
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	f.another()
 	if found := f.recover(RecoverOptions{}); len(found) != 1 || found[0].State != Closed || found[0].Checkpoint.ChangedFiles != 1 {
@@ -384,7 +384,7 @@ func TestL4_AnErrorInCloseIsTriedAgainByTheFinisher(t *testing.T) {
 	if len(left) != 1 {
 		t.Fatalf("left to a finisher: %v", left)
 	}
-	pid := f.rt.last.is.Pid
+	pid := f.rt.newest().is.Pid
 	f.die(s)
 	f.m.endErr = nil // it was looked at
 	f.another()

@@ -44,22 +44,35 @@ func (m *Manager) resume(ctx context.Context, o OpenOptions) (*Session, error) {
 	if st.owed() {
 		m.salvageOrLog(ctx, own, st)
 	} else {
+		if st.Stays && kindIs(err, sandbox.ExecutorDead) {
+			st.Stays = false // it did not stay
+			if err := writeState(m.sessionDir(st.ID), st, false); err != nil {
+				m.o.Log("session %s: %v", st.ID, err)
+			}
+		}
 		_ = own.Close() // the process's end releases it too
 	}
 	return nil, m.gone(o.Resume, err)
 }
 
-// attach goes on with the session of a sandbox.
-func (m *Manager) attach(ctx context.Context, o OpenOptions) (*Session, error) {
+// attach goes on with the session of a sandbox, or joins one that no session here had.
+func (m *Manager) attach(ctx context.Context, rt sandbox.Runtime, o OpenOptions, p Progress) (*Session, error) {
 	states, err := m.states()
 	if err != nil {
 		return nil, err
 	}
 	for _, st := range states {
-		if st.SandboxID == o.Attach && st.Runtime == o.Runtime && st.open() {
+		if st.SandboxID != o.Attach || st.Runtime != o.Runtime {
+			continue
+		}
+		if st.open() || m.staysOn(st) {
 			o.Resume = st.ID
 			return m.resume(ctx, o)
 		}
+		return nil, m.gone(st.ID, &sandbox.Error{Kind: sandbox.ExecutorDead, Op: "attach", Message: "it was ended with its session"})
+	}
+	if j, ok := rt.(sandbox.Joiner); ok {
+		return m.joinForeign(ctx, j, o, p)
 	}
 	return nil, &Error{
 		Kind: Lost, Op: "attach to sandbox " + o.Attach, Message: fmt.Sprintf("there is no %s sandbox %s that runs", o.Runtime, o.Attach),
@@ -158,13 +171,10 @@ func (m *Manager) takeOver(ctx context.Context, id string, patience time.Duratio
 // asked says that somebody wants it. On failure the lock stays the caller's. The caller
 // holds opening.
 func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, o OpenOptions, asked bool) (*Session, error) {
-	m.mu.Lock()
-	closing := m.closing
-	m.mu.Unlock()
 	switch {
-	case closing:
+	case m.isClosing():
 		return nil, shuttingDown()
-	case !st.resumable():
+	case !st.resumable() && !m.staysOn(st):
 		return nil, &Error{Kind: Lost, Op: "resume", Session: st.ID, Message: "it has ended"}
 	}
 	rt, err := m.runtime(st.Runtime)
@@ -176,6 +186,9 @@ func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, o Ope
 		return nil, err
 	}
 	s, err := m.adopt(ctx, own, st, sb, o)
+	if err == nil {
+		err = s.prepareEnding(ctx, sb)
+	}
 	if err == nil {
 		err = s.openWorkspace(ctx)
 	}
@@ -224,7 +237,7 @@ func (m *Manager) adopt(ctx context.Context, own *flock.Flock, st *state, sb san
 	s.check.begun, s.check.wanted = st.Checkpoint.Seq, st.Checkpoint.Seq
 	s.update(func(st *state) {
 		st.OwnerPID, st.State, st.Sandbox, st.Final, st.Settled = os.Getpid(), Ready, sb.State(), false, false
-		st.Lost = nil
+		st.Stays, st.Running, st.Lost = false, false, nil
 	})
 	return s, nil
 }
@@ -236,6 +249,7 @@ func (s *Session) work() {
 	sb := s.sb
 	s.recovered = make(chan struct{})
 	s.wg.Go(func() { s.watch(sb) })
+	s.wg.Go(s.watchExpiry)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.execs {

@@ -440,7 +440,7 @@ func TestS4_U8_ASandboxThatDiesMidSessionLosesNothingOfItsTree(t *testing.T) {
 	f.run(s, "echo checkpointed > one.txt")
 	e := f.begin(s, "x", `git config user.name P; git config user.email p@example.com; echo two > two.txt; git add -A; git commit -qm "made inside"; echo three > three.txt; touch up; sleep 600`)
 	f.appears(s, "up")
-	if err := syscall.Kill(f.rt.last.is.Pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(f.rt.newest().is.Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_, err := e.Wait(context.Background())

@@ -92,7 +92,7 @@ func (r *bareRuntime) Open(ctx context.Context, s sandbox.Spec) (sandbox.Sandbox
 		return nil, err
 	}
 	args := agent.Args{
-		Root: root, Cwd: filepath.Join(root, filepath.FromSlash(s.Subdir)), Grace: cmp.Or(r.grace, time.Second), NoLogin: true, Socket: bareSocket(s),
+		Root: root, Cwd: filepath.Join(root, filepath.FromSlash(s.Subdir)), Grace: cmp.Or(r.grace, 5*time.Second), NoLogin: true, Socket: bareSocket(s),
 	}
 	cmd := exec.Command(self, args.List()...)
 	cmd.Stderr = os.Stderr
@@ -131,6 +131,13 @@ func (r *bareRuntime) keep(b *bareSandbox) {
 	r.mu.Lock()
 	r.last = b
 	r.mu.Unlock()
+}
+
+// newest is the sandbox that was started or joined last.
+func (r *bareRuntime) newest() *bareSandbox {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 func (r *bareRuntime) Attach(ctx context.Context, s sandbox.Spec, raw []byte) (sandbox.Sandbox, error) {

@@ -30,6 +30,7 @@ type Session struct {
 
 	returning turn
 	setup     setupRun
+	keptSetup *keptSetup           // nil where nothing can be kept of it
 	lent      map[string]*lentView // by folder; the opening's, then the checkpointer's
 	trees     sync.Mutex
 
@@ -42,8 +43,9 @@ type Session struct {
 	kept   map[string]bool // ids that refs of the store hold
 	// pastTags are the objects of tags that went up with the history; nil until read.
 	pastTags map[string]bool
-	unread   []tree.Skipped // what the last capture had no room for
-	undoing  entries        // paths that an undo is about to change: no sync sends them
+	unread   []tree.Skipped  // what the last capture had no room for
+	notSent  map[string]bool // paths that the last sync left out; nil before the first one
+	undoing  entries         // paths that an undo is about to change: no sync sends them
 
 	saving sync.Mutex
 
@@ -59,10 +61,12 @@ type Session struct {
 	quiet       bool          // nobody is told of its changes
 	unclaimed   bool          // it was taken up without being asked for
 	handedOn    bool          // a finisher waits for it; guarded by the manager's lock
+	alert       string        // what the person should hear now
 	recovered   chan struct{} // closed once what a sandbox that died left was looked at
 	check       checkpointer
 	ownLock     *flock.Flock  // of the session's folder
 	wsLock      *flock.Flock  // of the workspace; nil for a separate session
+	sbLock      *flock.Flock  // of a sandbox that another session may want
 	finished    chan struct{} // closed when the session's goroutines may end
 	wg          sync.WaitGroup
 }
@@ -227,8 +231,10 @@ func (s *Session) documents(ctx context.Context) ([]workspace.Document, error) {
 // release lets go of the session's locks.
 func (s *Session) release() {
 	s.releaseWorkspace()
-	if s.ownLock != nil {
-		_ = s.ownLock.Close() // the process's end releases it too
+	for _, l := range []*flock.Flock{s.sbLock, s.ownLock} {
+		if l != nil {
+			_ = l.Close() // the process's end releases it too
+		}
 	}
 }
 
@@ -270,10 +276,14 @@ func (s *Session) watch(sb sandbox.Sandbox) {
 	s.m.announce(s)
 	ctx, stop := s.m.untilShutdown(context.Background())
 	defer stop()
-	if err := s.captureDead(ctx); err != nil {
-		s.warn("what the sandbox had not yet handed over could not be captured: %v", err)
-	} else {
+	switch err := s.captureDead(ctx); {
+	case err == nil:
 		s.update(func(st *state) { st.Recovered = true })
+	case kindIs(err, sandbox.FileNotFound):
+		// Nothing is left of it: what the last checkpoint holds is what there is, for good.
+		s.update(func(st *state) { st.Final = true })
+	default:
+		s.warn("what the sandbox had not yet handed over could not be captured: %v", err)
 	}
 	if err := s.save(true); err != nil {
 		s.m.o.Log("session %s: %v", s.ID(), err)

@@ -60,7 +60,7 @@ func (f *fixture) manager() *Manager {
 	}
 	f.m = m
 	f.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := m.Shutdown(ctx); err != nil {
 			f.Errorf("shutdown: %v", err)
@@ -323,7 +323,7 @@ func TestADeadSandboxIsSaidAtOnceAndItsLastCheckpointIsReturned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.rt.last.cmd.Process.Kill(); err != nil {
+	if err := f.rt.newest().cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := slow.Wait(context.Background()); !isDead(err) {
@@ -369,7 +369,7 @@ func TestEachCommandsCheckpointIsAnnounced(t *testing.T) {
 // await polls until something holds; a test's own deadline ends it.
 func (f *fixture) await(holds func() bool) {
 	f.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			f.Fatal("it never happened")

@@ -99,6 +99,9 @@ func (s *Session) setUp(ctx context.Context, sb sandbox.Sandbox, p Progress) (fa
 		if failure, err = s.runSetup(ctx, sb, p); err != nil {
 			return "", err
 		}
+		if failure == "" {
+			s.keepSetup(ctx, sb, key, p)
+		}
 	}
 	s.update(func(st *state) { st.Setup = setupState{Key: key} })
 	return failure, s.save(false)

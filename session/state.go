@@ -34,6 +34,7 @@ type state struct {
 	Root      string    `json:"root"`
 	Cwd       string    `json:"cwd"`
 	SandboxID string    `json:"sandbox_id,omitempty"`
+	Image     string    `json:"image,omitempty"` // what exactly the sandbox was made of
 	Isolation string    `json:"isolation"`
 	Gaps      []string  `json:"gaps,omitempty"`
 	Transport string    `json:"transport"`
@@ -82,6 +83,10 @@ type state struct {
 	// is still to end. Recovered says of a lost session that all it wrote was captured.
 	Final     bool `json:"final,omitempty"`
 	Recovered bool `json:"recovered,omitempty"`
+	// Stays says that the sandbox goes on although the session has ended, because the person
+	// wants it; Running that it may, because it could not be ended.
+	Stays   bool `json:"stays,omitempty"`
+	Running bool `json:"running,omitempty"`
 	// Settled says that a person was asked about the changes and wants to see to them later.
 	Settled bool `json:"settled,omitempty"`
 
@@ -97,7 +102,7 @@ func (st *state) open() bool {
 // owed reports whether there is still something to see to: a sandbox, or what a dead one
 // left and nobody captured.
 func (st *state) owed() bool {
-	return st.open() || st.State == StateLost && !st.Recovered && !st.Final
+	return st.open() || st.Running || st.State == StateLost && !st.Recovered && !st.Final
 }
 
 const stateFile = "session.json"

@@ -433,3 +433,36 @@ func TestASyncDuringAnUndoDoesNotRevertTheSandbox(t *testing.T) {
 		t.Errorf("offered again (-want +got):\n%s", diff)
 	}
 }
+
+func TestUndoDeletesNoFileThatAnotherProgramWroteBelowUnsavedText(t *testing.T) {
+	for name, disk := range map[string]string{"as the editor made it": "", "written by another program": "theirs\n"} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			p := newPerson(t)
+			s := f.open(OpenOptions{Editor: p})
+			f.run(s, "echo new > new.txt")
+			f.giveBack(s)
+			// The editor did not save what it was given.
+			f.write("new.txt", disk)
+			p.typeIn(filepath.Join(f.repo, "new.txt"), "new\n")
+			p.before = func(e *workspace.Edit) (bool, string, error, bool) { // that text may go, it came by the return
+				p.docs = nil
+				return false, "", nil, false
+			}
+			r, err := s.Undo(context.Background(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = os.Stat(filepath.Join(f.repo, "new.txt"))
+			if disk == "" {
+				if !os.IsNotExist(err) || len(r.Conflicts) > 0 {
+					t.Errorf("it stays: %v %+v", err, r.Conflicts)
+				}
+				return
+			}
+			if err != nil || f.read("new.txt") != disk || len(r.Conflicts) != 1 {
+				t.Errorf("on disk: %v; conflicts %+v", err, r.Conflicts)
+			}
+		})
+	}
+}

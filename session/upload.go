@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
@@ -23,10 +24,23 @@ type upload struct {
 	base   workspace.Base
 	branch string
 	format tree.Format
+	// large says that the bundle is over the cap and was not made: base is the commit alone.
+	large bool
+	// clonedFrom is where the sandbox fetched what the bundle does not hold; "" is nowhere.
+	clonedFrom string
+}
+
+// strategy names, for BootstrapInfo, how the tree goes up.
+func (up *upload) strategy() string {
+	if up.clonedFrom != "" {
+		return "clone"
+	}
+	return "bundle"
 }
 
 // goUp reads the tree and makes the commit and the bundle that the sandbox gets.
 func (s *Session) goUp(ctx context.Context, g *git.Git, p Progress) (*upload, error) {
+	defer s.keptSetup.unread()
 	depth, err := workspace.ParseHistory(s.opts.History)
 	if err != nil {
 		return nil, &Error{Kind: string(sandbox.InvalidParams), Op: "open a session", Message: err.Error()}
@@ -48,6 +62,7 @@ func (s *Session) goUp(ctx context.Context, g *git.Git, p Progress) (*upload, er
 	if up.snap, err = s.ws.Snapshot(ctx, s.store, docs); err != nil {
 		return nil, err
 	}
+	s.keptSetup.read(up.snap.Entries)
 	if err := s.takeHistory(ctx, up, depth, p); err != nil {
 		return nil, err
 	}
@@ -97,35 +112,43 @@ func (s *Session) uploadMax() int64 {
 	return cmp.Or(s.opts.UploadMaxBytes, defaultUploadMax)
 }
 
-// historyMax is how large a bundle with a history may be.
-func (s *Session) historyMax() int64 {
-	return min(cmp.Or(s.opts.BundleMaxBytes, s.uploadMax()), s.uploadMax())
+// bundleMax is how large the bundle should be at most, in bytes; 0 is no limit.
+func (s *Session) bundleMax() int64 {
+	if s.opts.BundleMaxBytes == 0 {
+		if d, ok := s.m.o.Runtimes[s.opts.Runtime].(sandbox.Distant); ok {
+			return d.BundleMax()
+		}
+	}
+	return s.opts.BundleMaxBytes
 }
 
-// pack makes the bundle, without the history if it is too large with it.
+// historyMax is how large a bundle with a history may be.
+func (s *Session) historyMax() int64 {
+	return min(cmp.Or(s.bundleMax(), s.uploadMax()), s.uploadMax())
+}
+
+// pack makes the bundle, without the history if it is too large with it. One that is over
+// the cap without it is left to packLarge, once there is a sandbox.
 func (s *Session) pack(ctx context.Context, up *upload) error {
-	file := filepath.Join(s.dir, "bootstrap.bundle")
 	var tooLarge *workspace.TooLargeError
 	var err error
 	if up.past.Head != "" {
-		up.base, err = s.store.Base(ctx, up.snap, up.past, up.branch, file, s.historyMax())
+		up.base, err = s.store.Base(ctx, up.snap, up.past, up.branch, s.bundleFile(), s.historyMax())
 		if !errors.As(err, &tooLarge) {
 			return err
 		}
 		s.warnNoHistory("with the tree " + tooLarge.Error())
 		up.past = git.History{}
 	}
-	up.base, err = s.store.Base(ctx, up.snap, up.past, up.branch, file, s.uploadMax())
-	if errors.As(err, &tooLarge) {
-		return &Error{
-			Kind: "tooLarge", Op: "open a session", Session: s.ID(), Path: s.ws.Root(), Err: err,
-			Message: fmt.Sprintf("the tree is too large to send: %v (upload_max_mb); the largest files are %s", tooLarge, largest(up.snap)),
-			Hint:    "leave files out with exclude or .gitignore, or raise upload_max_mb",
-		}
+	up.base, err = s.store.Base(ctx, up.snap, up.past, up.branch, s.bundleFile(), s.historyMax())
+	switch {
+	case !errors.As(err, &tooLarge):
+		return err
+	case s.historyMax() == s.uploadMax():
+		return s.tooLarge(up, "", tooLarge)
 	}
-	if limit := s.opts.BundleMaxBytes; err == nil && limit > 0 && up.base.BundleSize > limit {
-		s.warn("the tree packs to %d MiB, over bundle_max_mb (%d); all of it was sent", up.base.BundleSize>>20, limit>>20)
-	}
+	up.large = true
+	up.base, err = s.store.Commit(ctx, up.snap, up.branch)
 	return err
 }
 
@@ -155,7 +178,7 @@ func largest(snap *workspace.Snapshot) string {
 }
 
 // populate fills the sandbox with what was made ready for it.
-func (s *Session) populate(ctx context.Context, up *upload) error {
+func (s *Session) populate(ctx context.Context, up *upload, p Progress) error {
 	if up.past.Head != "" && !s.sb.Info().HasGit {
 		s.warn("the history was not sent (history: %s): there is no git in the sandbox", s.opts.History)
 		up.past = git.History{}
@@ -164,17 +187,37 @@ func (s *Session) populate(ctx context.Context, up *upload) error {
 		}
 		s.update(func(st *state) { st.Base.Commit = up.base.Commit })
 	}
+	defer os.Remove(s.bundleFile()) // the store holds the same objects
+	if up.large {
+		if err := s.packLarge(ctx, up, p); err != nil {
+			return err
+		}
+	}
+	err := s.send(ctx, up, p)
+	if err == nil || up.clonedFrom == "" || ctx.Err() != nil || isDead(err) {
+		return err
+	}
+	why := fmt.Sprintf("the tree could not be put over what was fetched from %s: %v", up.clonedFrom, err)
+	s.lostKept() // with the rest of the root
+	if err := s.packWhole(ctx, up, why, p); err != nil {
+		return err
+	}
+	return s.send(ctx, up, p)
+}
+
+// send sends the bundle and has the sandbox filled from it.
+func (s *Session) send(ctx context.Context, up *upload, p Progress) error {
 	bundle := up.base.BundlePath
 	f, err := os.Open(bundle)
 	if err != nil {
 		return &Error{Kind: "unavailable", Op: "open a session", Path: bundle, Message: err.Error(), Err: err}
 	}
-	defer os.Remove(bundle) // the store holds the same objects
 	defer f.Close()
 	token := newToken()
 	err = s.sb.Populate(ctx, sandbox.PopulateRequest{
-		Bundle: f, Size: up.base.BundleSize, Lengths: up.base.Lengths, Commit: up.base.Commit, Branch: up.branch, Format: up.format,
-		Entries: up.snap.Entries, Token: token, Shallow: up.past.Cut,
+		Bundle: f, BundlePath: bundle, Size: up.base.BundleSize, Lengths: up.base.Lengths, Commit: up.base.Commit, Branch: up.branch, Format: up.format,
+		Entries: up.snap.Entries, Token: token, Shallow: up.past.Cut, Progress: s.sayUpload(p),
+		OverClone: up.clonedFrom != "", KeepIgnored: s.sb.Info().Kept != "", Ignore: s.ignore.current,
 	})
 	if err != nil {
 		s.ws.ForgetPacks() // in case that one of them was the reason
@@ -182,4 +225,23 @@ func (s *Session) populate(ctx context.Context, up *upload) error {
 	}
 	s.update(func(st *state) { st.Token = token })
 	return nil
+}
+
+// How long an upload takes before it is told, and how often it is told then.
+const (
+	uploadQuiet = time.Second
+	uploadEvery = time.Second / 2
+)
+
+// sayUpload tells how far a sending is that takes long.
+func (s *Session) sayUpload(p Progress) func(done, total int64) {
+	next := s.m.o.Now().Add(uploadQuiet)
+	return func(done, total int64) {
+		now := s.m.o.Now()
+		if total <= 0 || now.Before(next) {
+			return
+		}
+		next = now.Add(uploadEvery)
+		p.say(fmt.Sprintf("sending the tree: %.1f of %s", float64(done)/(1<<20), inMiB(total)), 60+int(35*done/total))
+	}
 }

@@ -143,7 +143,7 @@ func (m *Manager) sessionUsage(id string) SessionUsage {
 	}
 	s.State, s.Folder, s.CreatedAt = st.State, st.Folder, st.CreatedAt
 	// One that is open has an owner, or waits for somebody to capture what is in it.
-	s.Unreturned = st.owed() && st.State != StateLost || st.unreturned() || m.treeHoldsMore(id, st)
+	s.Unreturned = st.owed() && st.State != StateLost || st.unreturned() || m.treeHoldsMore(id, st) || m.staysOn(st)
 	return s
 }
 

@@ -94,7 +94,7 @@ func (h *Hand) Has(name string) bool {
 func (h *Hand) Change(t *rapid.T, there []string) {
 	switch op := rapid.IntRange(0, 15).Draw(t, "operation"); {
 	case op < 6 && len(there) > 0:
-		h.modify(t, rapid.SampledFrom(there).Draw(t, "path"))
+		h.Modify(t, rapid.SampledFrom(there).Draw(t, "path"))
 	case op < 8 && len(there) > 0:
 		h.remove(rapid.SampledFrom(there).Draw(t, "path"))
 	case op < 10 && len(there) > 0:
@@ -104,7 +104,7 @@ func (h *Hand) Change(t *rapid.T, there []string) {
 	case op < 12:
 		h.link(t, h.name(t))
 	default:
-		h.put(t, h.name(t))
+		h.Put(t, h.name(t))
 	}
 }
 
@@ -116,8 +116,8 @@ func (h *Hand) say(format string, args ...any) {
 	}
 }
 
-// modify edits a file in place, or writes it anew and renames it into place.
-func (h *Hand) modify(t *rapid.T, name string) {
+// Modify edits a file in place, or writes it anew and renames it into place.
+func (h *Hand) Modify(t *rapid.T, name string) {
 	f, err := read(h.Path(name))
 	if err != nil || f.Kind != Regular && f.Kind != Executable {
 		return
@@ -173,8 +173,8 @@ func (h *Hand) link(t *rapid.T, name string) {
 	_ = os.Symlink(to, h.Path(name))
 }
 
-// put writes a file anew, whatever was there.
-func (h *Hand) put(t *rapid.T, name string) {
+// Put writes a file anew, whatever was there.
+func (h *Hand) Put(t *rapid.T, name string) {
 	content := h.NewContent(t)
 	if !h.room(t, name) {
 		return
