@@ -19,9 +19,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/glue-lsp
-	@mkdir -p bin
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/glue-lsp ./cmd/glue-lsp
+build: ## build bin/glue-lsp, with the small agents for sandboxes in the cloud in it
+	@scripts/build bin/glue-lsp '$(VERSION)'
 
 .PHONY: demo
 demo: deps build ## show the main job: a real LSP conversation on a real tree, in a local sandbox
@@ -66,7 +65,7 @@ vet:
 	GOOS=darwin go vet $(PKGS)
 
 .PHONY: unit
-unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects # all but the contract that each runtime passes as a whole, which takes a minute each
+unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects modalemu python # all but the contract that each runtime passes as a whole, which takes a minute each, and most of what runs on Modal
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short -skip Contract $(PKGS)
 
 .PHONY: test
@@ -87,21 +86,34 @@ $(PYTHON)/installed: sidecar/requirements-test.txt
 	$(PYTHON)/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
+.PHONY: python
+python: $(PYTHON)/installed # a Python with Modal's SDK, for tests
+
 .PHONY: sidecar
 sidecar: deps modalemu $(PYTHON)/installed # the sidecar's checks and tests, with Modal's SDK against the emulator
 	cd sidecar && ../$(PYTHON)/bin/ruff check . && ../$(PYTHON)/bin/ruff format --check . && ../$(PYTHON)/bin/mypy glue_sidecar tests
-	cd sidecar && MODALEMU=$(abspath bin/modalemu) ../$(PYTHON)/bin/python -m unittest -q tests.test_sidecar
+	cd sidecar && ls tests/test_*.py | MODALEMU=$(abspath bin/modalemu) xargs -P 3 -n 1 ../$(PYTHON)/bin/python -m unittest -q
+
+# The oldest version of Modal's SDK that is supported.
+SDK ?= 1.6.0
+PYTHON3 ?= python3
+.PHONY: sidecar-sdk
+sidecar-sdk: deps modalemu # the sidecar's tests with another version of the SDK, and of Python: SDK=1.6.0 PYTHON3=python3.10
+	$(PYTHON3) -m venv --clear $(PYTHON)-$(SDK)
+	$(PYTHON)-$(SDK)/bin/pip install -q --disable-pip-version-check modal==$(SDK)
+	cd sidecar && ls tests/test_*.py | MODALEMU=$(abspath bin/modalemu) xargs -P 3 -n 1 ../$(PYTHON)-$(SDK)/bin/python -m unittest -q
 
 .PHONY: race
-race: ## all tests under the race detector
+race: modalemu python ## all tests under the race detector
 	CGO_ENABLED=1 go test -race -timeout 30m $(PKGS)
 
 .PHONY: bench
-bench: deps build ## measure against floors in the same run, and write docs/benchmarks.md
-	go run ./internal/bench -server bin/glue-lsp -out docs/benchmarks.md
+bench: deps build modalemu python ## measure against floors in the same run, and write docs/benchmarks.md
+	@scripts/build bin/bench '$(VERSION)' ./internal/bench
+	bin/bench -server bin/glue-lsp -out docs/benchmarks.md
 
 .PHONY: soak
-soak: deps build ## laws, fuzz targets and crashes by the thousand, drawn anew, in about 40 minutes (PARTS="laws crashes" for some of them)
+soak: deps build $(PYTHON)/installed ## laws, fuzz targets and crashes by the thousand, drawn anew, in about an hour (PARTS="laws crashes" for some of them)
 	@scripts/soak $(PARTS)
 
 .PHONY: docs

@@ -108,9 +108,6 @@ func resolve(s Sources) ([]Value, []string, error) {
 			if err != nil {
 				return nil, warnings, &Error{Key: row.Key, Origin: l.origin, Message: err.Error()}
 			}
-			if row.Planned {
-				warnings = append(warnings, fmt.Sprintf("%s (%s) has no effect in this version", row.Key, l.origin))
-			}
 			out[i] = Value{Key: row.Key, Origin: l.origin, Value: parsed}
 			break
 		}

@@ -30,14 +30,12 @@ func TestTheStrongestSourceWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range warnings {
-		if !strings.Contains(w, "has no effect") {
-			t.Errorf("warning: %s", w)
-		}
+	if len(warnings) > 0 {
+		t.Errorf("warnings: %q", warnings)
 	}
 	want := Modal{
 		CLI: "modal", AppName: "env", Image: "editor-image", SandboxTimeoutSeconds: 600, DeleteOnClose: false,
-		Network: "on", Secrets: []string{}, Volumes: []string{}, Env: map[string]string{},
+		Network: "on", Transport: "auto", Secrets: []string{}, Volumes: []string{}, Env: map[string]string{},
 	}
 	if diff := cmp.Diff(want, got.Modal); diff != "" {
 		t.Errorf("modal (-want +got):\n%s", diff)
@@ -90,6 +88,22 @@ func TestX1_AWorkspaceCannotRunProgramsOrSendData(t *testing.T) {
 		if !strings.Contains(strings.Join(warnings, "\n"), key+" from the workspace does not count") {
 			t.Errorf("no warning names %s: %q", key, warnings)
 		}
+	}
+}
+
+// They choose programs, spend money, or say where the tree goes.
+func TestX1_EverySettingOfModalIsThePersonsAlone(t *testing.T) {
+	seen := 0
+	for _, row := range Table() {
+		if strings.HasPrefix(row.Key, "modal.") {
+			seen++
+			if !row.UserOnly {
+				t.Errorf("a workspace can set %s", row.Key)
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d settings of modal were looked at", seen)
 	}
 }
 

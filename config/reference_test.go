@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,5 +31,22 @@ func TestTheReferencePageIsWhatTheTableSays(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("docs/settings.md is not current; run: make docs\n%s", diff)
+	}
+}
+
+func TestThePageAboutModalNamesEverySettingOfIt(t *testing.T) {
+	page, err := os.ReadFile("../docs/modal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range Table() {
+		if !strings.HasPrefix(row.Key, "modal.") {
+			continue
+		}
+		for _, name := range []string{row.Key, row.Env} {
+			if name != "" && !strings.Contains(string(page), "`"+name+"`") {
+				t.Errorf("docs/modal.md does not name %s", name)
+			}
+		}
 	}
 }

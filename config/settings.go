@@ -35,6 +35,7 @@ type Modal struct {
 	CPU                               float64
 	MemoryMB                          int
 	GPU, Region, Environment, Network string
+	Transport                         string // auto, agent or direct
 	Secrets, Volumes                  []string
 	Env                               map[string]string
 	IdleTimeoutSeconds                int

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -32,9 +33,7 @@ type Setting struct {
 	// UserOnly settings run a program, send data or open the network: a workspace's
 	// value does not count.
 	UserOnly bool
-	// Planned settings are known, so that a file may hold them, and have no effect yet.
-	Planned bool
-	Help    string
+	Help     string
 
 	set func(s *Settings, v any)
 }
@@ -89,12 +88,12 @@ func Table() []Setting {
 
 		{
 			Key: "bundle_max_mb", Env: "GLUE_BUNDLE_MAX_MB", Type: Integer, Default: 0, Min: 0, Max: 65536, UserOnly: true,
-			Help: "How large the bundle that is sent when a session opens should be at most, in MiB: a history that makes it larger stays behind, and a tree that is larger goes up whole, each with a warning. 0 is the runtime's own: 30 for Modal, no limit locally.",
+			Help: "How large the bundle that is sent when a session opens should be at most, in MiB. A history that makes it larger stays behind, with a warning. Of a larger tree, a sandbox in Modal fetches what a remote with HEAD gives without a login, and only the rest is sent; where that is not possible, and locally, all of it is sent, with a warning. 0 is the runtime's own: 30 for Modal, no limit locally.",
 			set:  func(s *Settings, v any) { s.BundleMaxMB = v.(int) },
 		},
 		{
 			Key: "upload_max_mb", Type: Integer, Default: 1024, Min: 1, Max: 65536, UserOnly: true,
-			Help: "Largest upload in MiB when a session opens; a tree that packs to more is refused. It also holds where the tree is over bundle_max_mb and no remote can serve the rest.",
+			Help: "Largest upload in MiB when a session opens; where more would have to be sent, opening fails.",
 			set:  func(s *Settings, v any) { s.UploadMaxMB = v.(int) },
 		},
 		{
@@ -115,7 +114,7 @@ func Table() []Setting {
 
 		{
 			Key: "setup", Type: Strings, Default: []string{}, UserOnly: true,
-			Help: "Commands that run in the sandbox before a session's first command, and again when a lock file of the working tree changed.",
+			Help: "Commands that run in the sandbox before a session's first command, and again when a lock file of the working tree changed. In Modal, what they made is kept as a snapshot, and the folder's next sessions begin with it while commands and lock files stay the same.",
 			set:  func(s *Settings, v any) { s.Setup = v.([]string) },
 		},
 		{
@@ -130,82 +129,87 @@ func Table() []Setting {
 		},
 
 		{
-			Key: "modal.python_path", Env: "MODAL_PYTHON", Type: String, Default: "", UserOnly: true, Planned: true,
+			Key: "modal.python_path", Env: "MODAL_PYTHON", Type: String, Default: "", UserOnly: true,
 			Help: "Python interpreter that can import modal. Found by itself from the modal command where possible.",
 			set:  func(s *Settings, v any) { s.Modal.PythonPath = v.(string) },
 		},
 		{
-			Key: "modal.modal_cli", Env: "MODAL_CLI", Type: String, Default: "modal", UserOnly: true, Planned: true,
+			Key: "modal.modal_cli", Env: "MODAL_CLI", Type: String, Default: "modal", UserOnly: true,
 			Help: "The modal command.",
 			set:  func(s *Settings, v any) { s.Modal.CLI = v.(string) },
 		},
 		{
-			Key: "modal.app_name", Env: "MODAL_APP", Type: String, Default: "glue", UserOnly: true, Planned: true,
+			Key: "modal.app_name", Env: "MODAL_APP", Type: String, Default: "glue", UserOnly: true,
 			Help: "Modal app that sandboxes belong to.",
 			set:  func(s *Settings, v any) { s.Modal.AppName = v.(string) },
 		},
 		{
-			Key: "modal.image", Env: "MODAL_IMAGE", Type: String, Default: "", UserOnly: true, Planned: true,
-			Help: "Image of the sandbox. Empty is Modal's Debian image with git added.",
+			Key: "modal.image", Env: "MODAL_IMAGE", Type: String, Default: "", UserOnly: true,
+			Help: "Image of the sandbox: its name in a registry, or the id (im-…) of one in Modal. Git is added to a named one that has apt and no git. Empty is Modal's Debian image with git.",
 			set:  func(s *Settings, v any) { s.Modal.Image = v.(string) },
 		},
 		{
-			Key: "modal.sandbox_timeout_seconds", Env: "MODAL_SANDBOX_TIMEOUT", Type: Integer, Default: 1800, Min: 1, Max: 86400, UserOnly: true, Planned: true,
+			Key: "modal.sandbox_timeout_seconds", Env: "MODAL_SANDBOX_TIMEOUT", Type: Integer, Default: 1800, Min: 1, Max: 86400, UserOnly: true,
 			Help: "Hard cap on a sandbox's life, and so on what it can cost, in seconds.",
 			set:  func(s *Settings, v any) { s.Modal.SandboxTimeoutSeconds = v.(int) },
 		},
 		{
-			Key: "modal.delete_on_close", Env: "MODAL_DELETE_ON_CLOSE", Type: Boolean, Default: true, UserOnly: true, Planned: true,
+			Key: "modal.delete_on_close", Env: "MODAL_DELETE_ON_CLOSE", Type: Boolean, Default: true, UserOnly: true,
 			Help: "Whether closing a session ends its sandbox.",
 			set:  func(s *Settings, v any) { s.Modal.DeleteOnClose = v.(bool) },
 		},
 		{
-			Key: "modal.cpu", Type: Number, Default: 0.0, Min: 0, Max: 1024, UserOnly: true, Planned: true,
+			Key: "modal.cpu", Type: Number, Default: 0.0, Min: 0, Max: 1024, UserOnly: true,
 			Help: "CPU cores. 0 is Modal's default.",
 			set:  func(s *Settings, v any) { s.Modal.CPU = v.(float64) },
 		},
 		{
-			Key: "modal.memory_mb", Type: Integer, Default: 0, Min: 0, Max: 1 << 22, UserOnly: true, Planned: true,
+			Key: "modal.memory_mb", Type: Integer, Default: 0, Min: 0, Max: 1 << 22, UserOnly: true,
 			Help: "Memory in MiB. 0 is Modal's default.",
 			set:  func(s *Settings, v any) { s.Modal.MemoryMB = v.(int) },
 		},
 		{
-			Key: "modal.gpu", Type: String, Default: "", UserOnly: true, Planned: true,
+			Key: "modal.gpu", Type: String, Default: "", UserOnly: true,
 			Help: "GPU type.",
 			set:  func(s *Settings, v any) { s.Modal.GPU = v.(string) },
 		},
 		{
-			Key: "modal.region", Type: String, Default: "", UserOnly: true, Planned: true,
+			Key: "modal.region", Type: String, Default: "", UserOnly: true,
 			Help: "Region to run in.",
 			set:  func(s *Settings, v any) { s.Modal.Region = v.(string) },
 		},
 		{
-			Key: "modal.secrets", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
+			Key: "modal.secrets", Type: Strings, Default: []string{}, UserOnly: true,
 			Help: "Names of Modal secrets whose variables commands get.",
 			set:  func(s *Settings, v any) { s.Modal.Secrets = v.([]string) },
 		},
 		{
-			Key: "modal.volumes", Type: Strings, Default: []string{}, UserOnly: true, Planned: true,
+			Key: "modal.volumes", Type: Strings, Default: []string{}, UserOnly: true,
 			Help: "Modal volumes to mount, each name:/path.",
 			set:  func(s *Settings, v any) { s.Modal.Volumes = v.([]string) },
 		},
 		{
-			Key: "modal.env", Type: StringMap, Default: map[string]string{}, UserOnly: true, Planned: true,
+			Key: "modal.env", Type: StringMap, Default: map[string]string{}, UserOnly: true,
 			Help: "Variables laid over the sandbox's environment.",
 			set:  func(s *Settings, v any) { s.Modal.Env = v.(map[string]string) },
 		},
 		{
-			Key: "modal.network", Type: String, Default: "on", Enum: []string{"on", "none"}, UserOnly: true, Planned: true,
+			Key: "modal.network", Type: String, Default: "on", Enum: []string{"on", "none"}, UserOnly: true,
 			Help: "Whether commands have a network.",
 			set:  func(s *Settings, v any) { s.Modal.Network = v.(string) },
 		},
 		{
-			Key: "modal.idle_timeout_seconds", Type: Integer, Default: 0, Min: 0, Max: 86400, UserOnly: true, Planned: true,
+			Key: "modal.transport", Type: String, Default: "auto", Enum: []string{"auto", "agent", "direct"}, UserOnly: true,
+			Help: "How sandboxes are talked to: by an agent inside, or by Modal's own calls alone, which is slower and knows less. auto takes the agent where it runs.",
+			set:  func(s *Settings, v any) { s.Modal.Transport = v.(string) },
+		},
+		{
+			Key: "modal.idle_timeout_seconds", Type: Integer, Default: 0, Min: 0, Max: 86400, UserOnly: true,
 			Help: "Seconds without activity after which Modal ends the sandbox. 0 is never.",
 			set:  func(s *Settings, v any) { s.Modal.IdleTimeoutSeconds = v.(int) },
 		},
 		{
-			Key: "modal.environment", Env: "MODAL_ENVIRONMENT", Type: String, Default: "", UserOnly: true, Planned: true,
+			Key: "modal.environment", Env: "MODAL_ENVIRONMENT", Type: String, Default: "", UserOnly: true,
 			Help: "Modal environment to use.",
 			set:  func(s *Settings, v any) { s.Modal.Environment = v.(string) },
 		},
@@ -238,12 +242,9 @@ func Reference() string {
 		if len(s.Enum) > 0 {
 			typ = "`" + strings.Join(s.Enum, "`, `") + "`"
 		} else if s.Min != s.Max {
-			typ += fmt.Sprintf(", %g to %g", s.Min, s.Max)
+			typ += ", " + plainNumber(s.Min) + " to " + plainNumber(s.Max)
 		}
 		help := s.Help
-		if s.Planned {
-			help += " *Has no effect yet.*"
-		}
 		env := ""
 		if s.Env != "" {
 			env = "`" + s.Env + "`"
@@ -252,6 +253,8 @@ func Reference() string {
 	}
 	return b.String()
 }
+
+func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 func showDefault(v any) string {
 	switch v := v.(type) {

@@ -272,7 +272,7 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 			Hint: "open a folder in the editor",
 		}
 	}
-	o, err := s.openOptions(folder)
+	o, err := s.openOptions(folder, "")
 	if err != nil {
 		return nil, err
 	}

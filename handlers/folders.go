@@ -46,6 +46,21 @@ func (s *Server) didChangeFolders(_ context.Context, p *didChangeFoldersParams) 
 	return nil
 }
 
+// Folders are the workspace folders that the client has named, as absolute host paths.
+func (s *Server) Folders() []string {
+	peer := s.peer.Load()
+	if peer == nil {
+		return nil
+	}
+	peer.mu.Lock()
+	defer peer.mu.Unlock()
+	out := make([]string, len(peer.folders))
+	for i, f := range peer.folders {
+		out[i] = f.path
+	}
+	return out
+}
+
 func (p *peer) addFolder(dir string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

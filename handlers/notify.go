@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"go.lsp.dev/protocol"
+
 	"glue-lsp/sandbox"
 	"glue-lsp/session"
 )
@@ -126,6 +128,7 @@ func (a *announcements) checkpoint(ctx context.Context, id string, seq int) (ses
 
 // announce sends sessions' changes until the connection ends.
 func (s *Server) announce(ctx context.Context) {
+	told := map[string]string{} // the last alert of each session
 	for {
 		info, err := s.news.next(ctx)
 		if err != nil {
@@ -133,6 +136,10 @@ func (s *Server) announce(ctx context.Context) {
 		}
 		if err := s.conn.Notify(ctx, methodSessionChanged, &sessionChangedParams{Session: toSessionInfo(info, s.peer.Load().uriOf)}); err != nil {
 			return
+		}
+		if info.Alert != "" && info.Alert != told[info.ID] {
+			told[info.ID] = info.Alert
+			s.say(protocol.MessageTypeWarning, "glue: "+info.Alert)
 		}
 	}
 }

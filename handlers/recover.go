@@ -29,12 +29,14 @@ func (s *Server) recoverSessions(ctx context.Context) {
 		if !s.peer.Load().has(dir) {
 			return session.OpenOptions{}, false
 		}
-		o, err := s.openOptions(dir)
+		o, err := s.openOptions(dir, "")
 		return o, err == nil
 	}})
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("looking for sessions whose server died", zap.Error(err))
 	}
+	// Beside the questions, which may stay open for as long as the person likes.
+	s.tasks.Go(func() { s.sweep(ctx, m) })
 	kept, err := m.List(ctx)
 	if err != nil {
 		return
@@ -50,6 +52,17 @@ func (s *Server) recoverSessions(ctx context.Context) {
 			s.news.learn(info)
 			s.offerEarlier(ctx, m, info)
 		}
+	}
+}
+
+// sweep ends sandboxes in the cloud that run for nobody.
+func (s *Server) sweep(ctx context.Context, m *session.Manager) {
+	swept, err := m.Sweep(ctx, false)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("sandboxes that run for nobody", zap.Error(err))
+	}
+	for _, one := range swept {
+		s.log.Info("a sandbox ran for nobody", zap.String("sandbox", one.ID), zap.String("session", one.Session), zap.Bool("ended", one.Ended), zap.String("why", one.Why))
 	}
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -61,6 +62,9 @@ func checkRuntime(name string) error {
 // maxSeconds bounds durations from clients: a year, far from any overflow.
 const maxSeconds = 366 * 24 * 3600
 
+// maxCloudSeconds is the longest life of a sandbox that Modal allows.
+const maxCloudSeconds = 24 * 3600
+
 func (s *Server) sessionOpen(ctx context.Context, p *openParams) (sessionInfo, error) {
 	report := s.withToken(p.WorkDoneToken, "Opening a sandbox")
 	defer report.end("")
@@ -79,15 +83,15 @@ func (s *Server) openSession(ctx context.Context, p *openParams, report *progres
 	} else if p.Resume == "" {
 		return sessionInfo{}, badParam("workspaceFolder", "is required, because the client has no workspace folder open")
 	}
-	o, err := s.openOptions(folder)
+	o, err := s.openOptions(folder, p.Runtime)
 	if err != nil {
 		return sessionInfo{}, err
 	}
+	if o.Runtime == "modal" && p.TimeoutSeconds > maxCloudSeconds {
+		return sessionInfo{}, badParam("timeoutSeconds", "must be from 1 to %d on Modal, not %d", maxCloudSeconds, p.TimeoutSeconds)
+	}
 	o.Attach, o.Resume, o.New = p.Attach, p.Resume, p.New
 	o.Timeout = time.Duration(p.TimeoutSeconds) * time.Second
-	if p.Runtime != "" {
-		o.Runtime = p.Runtime
-	}
 	m, err := s.manager()
 	if err != nil {
 		return sessionInfo{}, err
@@ -107,23 +111,23 @@ func (s *Server) tellUnconfined(sess *session.Session) {
 }
 
 // openOptions are what the settings say about a session on a folder.
-func (s *Server) openOptions(folder string) (session.OpenOptions, error) {
+func (s *Server) openOptions(folder, runtime string) (session.OpenOptions, error) {
 	settings, err := s.usableSettings()
 	if err != nil {
 		return session.OpenOptions{}, err
 	}
-	return OpenOptions(settings, folder, &editor{s: s}), nil
+	return OpenOptions(settings, folder, runtime, &editor{s: s}), nil
 }
 
-// OpenOptions are what settings say about a session on a folder; e is nil for a command
-// line.
-func OpenOptions(c *config.Settings, folder string, e session.Editor) session.OpenOptions {
+// OpenOptions are what settings say about a session on a folder; runtime "" is the
+// setting's, e is nil for a command line.
+func OpenOptions(c *config.Settings, folder, runtime string, e session.Editor) session.OpenOptions {
 	o := session.OpenOptions{
-		Folder: folder, Runtime: c.Runtime, Editor: e, Include: c.Include, Exclude: c.Exclude, Setup: c.Setup, Share: c.Share, ReturnMode: c.ReturnMode,
+		Folder: folder, Runtime: cmp.Or(runtime, c.Runtime), Editor: e, Include: c.Include, Exclude: c.Exclude, Setup: c.Setup, Share: c.Share, ReturnMode: c.ReturnMode,
 		BundleMaxBytes: int64(c.BundleMaxMB) << 20, UploadMaxBytes: int64(c.UploadMaxMB) << 20, ReturnMaxBytes: int64(c.ReturnMaxMB) << 20,
 		History: c.History, CaptureMaxBytes: int64(c.CaptureMaxMB) << 20, QuotaBytes: int64(c.QuotaMB) << 20,
 	}
-	if c.Runtime == "local" {
+	if o.Runtime == "local" {
 		o.Network = c.LocalNetwork
 		o.PrivateCache = c.LocalCache == "session"
 	}

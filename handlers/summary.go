@@ -74,7 +74,10 @@ func syncedText(r session.SyncResult) string {
 		for i, c := range r.Conflicts {
 			paths[i] = c.Path
 		}
-		text += " Changed on both sides, left as they are: " + nameSome(paths)
+		text += " Changed on both sides, left as they are: " + nameSome(paths) + "."
+	}
+	if len(r.Skipped) > 0 {
+		text += " " + count(len(r.Skipped), "path") + " left out."
 	}
 	return text
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"glue-lsp/config"
-	"glue-lsp/sandbox"
-	"glue-lsp/sandbox/local"
 	"glue-lsp/session"
 )
 
@@ -41,7 +39,7 @@ func newApp(o session.Options) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newManager(home, settings, o)
+	m, err := newManager(home, func() *config.Settings { return settings }, currentFolder, o)
 	if err != nil {
 		return nil, err
 	}
@@ -49,17 +47,16 @@ func newApp(o session.Options) (*app, error) {
 }
 
 // newManager makes a manager with every runtime that this build has.
-func newManager(home string, s *config.Settings, o session.Options) (*session.Manager, error) {
+func newManager(home string, settings func() *config.Settings, folders func() []string, o session.Options) (*session.Manager, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's own file: %w", err)
 	}
+	s := settings()
 	o.Home = home
 	o.Now = time.Now
 	o.CaptureMax, o.Quota = int64(s.CaptureMaxMB)<<20, int64(s.QuotaMB)<<20
 	o.Finish = leaveToFinisher
-	o.Runtimes = map[string]sandbox.Runtime{
-		"local": local.New(local.Options{AgentPath: self, Isolation: s.LocalIsolation, Home: home, Environ: os.Environ()}),
-	}
+	o.Runtimes = newRuntimes(home, self, settings, folders, o.Log)
 	return session.NewManager(o)
 }

@@ -92,7 +92,7 @@ func (c *crash) server() lsptest.Server {
 		c.Fatal(err)
 	}
 	return lsptest.Binary(self, []string{"serve", "--stdio", "--log-level", "warn"},
-		append(os.Environ(), asProgram+"=1", "GLUE_HOME="+c.home, "GIT_CONFIG_GLOBAL=/dev/null"))
+		append(append(os.Environ(), asProgram+"=1", "GLUE_HOME="+c.home, "GIT_CONFIG_GLOBAL=/dev/null"), c.env...))
 }
 
 // edits starts an editor on a dirty tree, with unsaved text.
@@ -381,7 +381,7 @@ func TestACrashInTheMiddleOfAReturnTearsNoFile(t *testing.T) {
 		c.open()
 		c.editor.Call("glue/exec", map[string]any{"command": "sed -i s/before/after/ f*.txt; seq 9 > new.txt"}, nil)
 		c.editor.Begin("glue/session/return", map[string]any{"mode": "disk"})
-		for deadline := time.Now().Add(20 * time.Second); c.read(name(0)) == text(0, "before") && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(endingPatience); c.read(name(0)) == text(0, "before") && time.Now().Before(deadline); {
 			time.Sleep(100 * time.Microsecond)
 		}
 		<-time.After(time.Duration(c.rng.IntN(6000)) * time.Microsecond)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -68,11 +69,39 @@ func tiedTo(folder string) []process {
 	return out
 }
 
-// quiet waits until no process has to do with the state folder, but for those named.
+// untilUnused waits until no process has to do with a state folder: a server leaves what
+// takes long to a finisher.
+func untilUnused(tb testing.TB, home string) {
+	tb.Helper()
+	for deadline := time.Now().Add(endingPatience); ; time.Sleep(10 * time.Millisecond) {
+		left := tiedTo(home)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			for _, p := range left {
+				tb.Errorf("process %d is still at work: %.120s", p.pid, p.command)
+			}
+			said, _ := filepath.Glob(filepath.Join(home, "sessions", "*", "*"))
+			for _, name := range said {
+				if strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".log") {
+					text, err := os.ReadFile(name)
+					tb.Logf("%s: %s %v", name, text, err)
+				}
+			}
+			return
+		}
+	}
+}
+
+// quiet waits until no process has to do with the state folder, but for those named and
+// the sidecars that they hold.
 func (c *crash) quiet(but ...int) {
 	c.Helper()
-	named := func(p process) bool { return slices.Contains(but, p.pid) }
-	deadline := time.Now().Add(20 * time.Second)
+	named := func(p process) bool {
+		return slices.Contains(but, p.pid) || slices.Contains(but, p.parent) && isSidecar(p, c.home)
+	}
+	deadline := time.Now().Add(endingPatience)
 	for {
 		left := slices.DeleteFunc(tiedTo(c.home), named)
 		if len(left) == 0 {
@@ -86,6 +115,11 @@ func (c *crash) quiet(but ...int) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// isSidecar reports whether a process is one that holds a home's sandboxes in Modal.
+func isSidecar(p process, home string) bool {
+	return strings.Contains(p.command, filepath.Join(home, "sidecar"))
 }
 
 // nothingIsLeft wants no process, mount, tree or lock of a state folder, and no session

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ with 1 when a check fails.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
 			defer cancel()
-			checks, err := examine(ctx, runtime, folderToExamine())
+			checks, err := examineAll(ctx, runtime, folderToExamine())
 			if err != nil {
 				return err
 			}
@@ -65,22 +64,14 @@ with 1 when a check fails.`,
 // folderToExamine is this folder if it belongs to a repository: elsewhere doctor may be
 // run anywhere, and looking at a whole home folder takes long.
 func folderToExamine() string {
-	here, err := os.Getwd()
-	if err != nil {
-		return ""
+	if here := currentFolder(); len(here) > 0 {
+		return here[0]
 	}
-	for dir := here; ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
-			return here
-		}
-		if dir == filepath.Dir(dir) {
-			return ""
-		}
-	}
+	return ""
 }
 
-// examine checks the settings first: with broken ones nothing else can be said.
-func examine(ctx context.Context, runtime, folder string) ([]sandbox.Check, error) {
+// examineAll checks the settings first: with broken ones nothing else can be said.
+func examineAll(ctx context.Context, runtime, folder string) ([]sandbox.Check, error) {
 	home, err := homeDir()
 	if err != nil {
 		return nil, err
@@ -90,15 +81,24 @@ func examine(ctx context.Context, runtime, folder string) ([]sandbox.Check, erro
 	if err != nil {
 		return []sandbox.Check{{Name: "settings", Status: "fail", Detail: err.Error(), Hint: "correct it there, or remove it for the default"}}, nil //nolint:nilerr // it is a finding
 	}
-	checks := []sandbox.Check{settingsCheck(src, warnings)}
-	m, err := newManager(home, settings, session.Options{})
-	if err != nil {
-		return append(checks, sandbox.Check{Name: "state folder", Status: "fail", Detail: err.Error(), Hint: hintOf(err)}), nil
+	more, err := examine(ctx, home, settings, runtime, folder)
+	return append([]sandbox.Check{settingsCheck(src, warnings)}, more...), err
+}
+
+// examine checks everything but the settings. runtime "" is all of them; those that the
+// settings do not choose can then only be warned of.
+func examine(ctx context.Context, home string, settings *config.Settings, runtime, folder string) ([]sandbox.Check, error) {
+	folders := func() []string {
+		if folder == "" {
+			return currentFolder()
+		}
+		return []string{folder}
 	}
-	o := handlers.OpenOptions(settings, folder, nil)
-	o.Runtime = runtime
-	more, err := m.Doctor(ctx, o)
-	return append(checks, more...), err
+	m, err := newManager(home, func() *config.Settings { return settings }, folders, session.Options{})
+	if err != nil {
+		return []sandbox.Check{{Name: "state folder", Status: "fail", Detail: err.Error(), Hint: hintOf(err)}}, nil //nolint:nilerr // it is a finding
+	}
+	return m.Doctor(ctx, handlers.OpenOptions(settings, folder, runtime, nil), runtime == "")
 }
 
 func settingsCheck(src config.Sources, warnings []string) sandbox.Check {

@@ -233,12 +233,8 @@ func TestS4_ASandboxThatIsKilledSettlesItsCallsAndLosesNothing(t *testing.T) {
 		s := p.halfWay(e)
 		waiting := e.Begin("glue/exec/attach", map[string]any{"execId": "long"})
 		kill(p.T, p.sandboxPids(s.ID)...)
-		killed := time.Now()
 		if err := waiting.Wait(nil); err == nil || !strings.Contains(string(rawData(err.Data)), "executorDead") {
 			p.Errorf("the call in flight: %v", err)
-		}
-		if took := time.Since(killed); took > 10*time.Second {
-			p.Errorf("it took %s to settle", took)
 		}
 		var back struct {
 			Applied     bool `json:"applied"`
@@ -266,11 +262,11 @@ func TestShutdownIsQuickAndAFinisherDoesTheRest(t *testing.T) {
 	e := p.editor()
 	s := p.halfWay(e)
 	// A command that takes its time to end, with something to save at the end of it.
-	e.Begin("glue/exec", map[string]any{"command": "trap 'sleep 1.5; echo last > last.txt; exit' TERM; touch trapped; while :; do sleep 0.02; done"})
+	e.Begin("glue/exec", map[string]any{"command": "trap 'sleep 5; echo last > last.txt; exit' TERM; touch trapped; while :; do sleep 0.02; done"})
 	p.appears(p.inside(s.ID, "trapped"))
 	began := time.Now()
 	e.Call("shutdown", nil, nil)
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 4*time.Second {
 		p.Errorf("shutdown took %s", took)
 	}
 	e.Kill() // as an editor does that does not wait

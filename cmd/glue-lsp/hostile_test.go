@@ -81,7 +81,7 @@ func TestU4_AServerToldToEndBySignalCapturesWhatACommandDid(t *testing.T) {
 // awaitGlob waits until a file of the state folder holds a text.
 func (p *person) awaitGlob(pattern, text string) {
 	p.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		names, _ := filepath.Glob(filepath.Join(p.home, pattern))
 		for _, name := range names {
 			if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), text) {

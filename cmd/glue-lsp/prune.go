@@ -24,6 +24,9 @@ they are a week old, and build caches that no session has used for 30 days. Whil
 everything together is over sessions.quota_mb, younger ones go too, the longest unused
 first.
 
+Sandboxes in the cloud that run for nobody are ended: those of a server that died, once
+what they hold is captured. One that modal.delete_on_close leaves running is only named.
+
 A session with changes that were not returned is never deleted, and neither is one
 whose record cannot be read: return, discard or look at those by hand.`,
 		Example: "  glue-lsp sessions prune --dry-run\n  glue-lsp sessions prune --older-than 12h",
@@ -40,6 +43,13 @@ whose record cannot be read: return, discard or look at those by hand.`,
 			if err != nil {
 				return err
 			}
+			// Sessions first whose sandbox may still run, since what it holds is theirs.
+			if !dry {
+				if _, err := a.manager.Recover(cmd.Context(), session.RecoverOptions{}); err != nil {
+					return err
+				}
+			}
+			sweep(cmd.Context(), cmd.ErrOrStderr(), a.manager, dry)
 			r, err := a.manager.Prune(cmd.Context(), o)
 			if err != nil {
 				return err

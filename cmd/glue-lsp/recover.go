@@ -19,6 +19,24 @@ func tellRunning(w io.Writer, found []session.Info) {
 	}
 }
 
+// sweep ends sandboxes in the cloud that run for nobody, and says so.
+func sweep(ctx context.Context, w io.Writer, m *session.Manager, dry bool) {
+	swept, err := m.Sweep(ctx, dry)
+	for _, one := range swept {
+		verb := "goes on"
+		switch {
+		case one.Ended:
+			verb = "was ended"
+		case dry && !one.Stays:
+			verb = "would be ended"
+		}
+		fmt.Fprintf(w, "glue-lsp: sandbox %s %s: %s\n", oneLine(one.ID), verb, oneLine(one.Why))
+	}
+	if err != nil {
+		fmt.Fprintf(w, "glue-lsp: %s\n", oneLine(err.Error()))
+	}
+}
+
 // tellLeft says in one line what a server that died left of this folder.
 func tellLeft(ctx context.Context, w io.Writer, m *session.Manager, folder string) {
 	found, err := m.List(ctx)

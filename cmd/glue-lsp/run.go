@@ -66,7 +66,12 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	r := &interrupts{cancelOpening: stop}
 	go r.listen(signals)
 
-	a, err := newApp(session.Options{})
+	told := &once{}
+	a, err := newApp(session.Options{Changed: func(i session.Info) {
+		if i.Alert != "" && told.first(i.Alert) {
+			fmt.Fprintf(os.Stderr, "\r\nglue-lsp: %s\r\n", oneLine(i.Alert)) // the terminal may be raw
+		}
+	}})
 	if err != nil {
 		return exitFailure, err
 	}
@@ -77,8 +82,9 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	if err != nil {
 		return exitFailure, fmt.Errorf("this folder is gone: %w", err)
 	}
+	a.manager.Warm(a.settings.Runtime)
 	show := newStatusLine()
-	o := handlers.OpenOptions(a.settings, folder, nil)
+	o := handlers.OpenOptions(a.settings, folder, "", nil)
 	o.New, o.Unconfined = true, unconfined
 	s, err := a.manager.Open(ctx, o, show.progress)
 	show.clear()
@@ -97,7 +103,6 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 		err = errors.Join(err, a.manager.Shutdown(end))
 	}()
 	defer func() { tellLeft(context.WithoutCancel(ctx), os.Stderr, a.manager, s.Info().Folder) }()
-	told := map[string]bool{}
 	printWarnings(s, told)
 	defer func() { printWarnings(s, told) }() // also of what stays behind
 	status, err = runIn(ctx, s, argv, r)
@@ -107,11 +112,27 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	return status, offer(ctx, a, s, apply, keep, r.ended())
 }
 
+// once remembers what was said.
+type once struct {
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+func (o *once) first(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.said == nil {
+		o.said = map[string]bool{}
+	}
+	was := o.said[text]
+	o.said[text] = true
+	return !was
+}
+
 // printWarnings says what was not said yet.
-func printWarnings(s *session.Session, told map[string]bool) {
+func printWarnings(s *session.Session, told *once) {
 	for _, w := range s.Info().Warnings {
-		if !told[w] {
-			told[w] = true
+		if told.first(w) {
 			fmt.Fprintf(os.Stderr, "glue-lsp: %s\n", oneLine(w))
 		}
 	}

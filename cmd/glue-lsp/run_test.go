@@ -71,7 +71,8 @@ func (p *person) glue(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Dir = p.repo
-	cmd.Env = append(append(os.Environ(), asProgram+"=1", "GLUE_HOME="+p.home, "GIT_CONFIG_GLOBAL=/dev/null"), p.env...)
+	// Unless a test gives it a Python, nothing asks anybody's account in Modal.
+	cmd.Env = append(append(os.Environ(), asProgram+"=1", "GLUE_HOME="+p.home, "GIT_CONFIG_GLOBAL=/dev/null", "MODAL_PYTHON=/no/such/python"), p.env...)
 	return cmd
 }
 
@@ -256,7 +257,7 @@ func TestL2_InterruptsReachTheCommandAndLeaveNoProcessBehind(t *testing.T) {
 			go func() { done <- cmd.Wait() }()
 			select {
 			case <-done:
-			case <-time.After(30 * time.Second):
+			case <-time.After(time.Minute):
 				_ = cmd.Process.Kill()
 				t.Fatal("it did not end")
 			}
@@ -301,7 +302,9 @@ func TestWhatCannotWorkIsSaidWithWhatToDo(t *testing.T) {
 			p.repo = bare
 		}, []string{"bare"}},
 		{"a wrong setting", func(p *person) { p.env = []string{"GLUE_RUNTIME=docker"} }, []string{"setting runtime (environment)", "local, modal"}},
-		{"a runtime that is not there", func(p *person) { p.env = []string{"GLUE_RUNTIME=modal"} }, []string{"modal", "local"}},
+		{"a runtime that is not there", func(p *person) {
+			p.env = []string{"GLUE_RUNTIME=modal", "MODAL_PYTHON=/no/such/python"}
+		}, []string{"modal.python_path (MODAL_PYTHON)", "/no/such/python"}},
 		{"an isolation that cannot be had", func(p *person) {
 			p.env = []string{"PATH=" + p.barePath(), "GLUE_LOCAL_ISOLATION=bubblewrap"}
 		}, []string{"bubblewrap", "install"}},

@@ -42,6 +42,11 @@ says exit, its process ends or the input closes. Log lines go to standard error.
 			// Whatever prints by mistake must not end up between two messages.
 			out := os.Stdout
 			os.Stdout = os.Stderr
+			// An editor that is gone must not end the server before its sessions were ended. Not
+			// by Ignore, which every command would inherit.
+			brokenPipe := make(chan os.Signal, 1)
+			signal.Notify(brokenPipe, syscall.SIGPIPE)
+			defer signal.Stop(brokenPipe)
 			// Told to end by a signal, it still takes the last checkpoints.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer stop()
@@ -63,16 +68,21 @@ func serve(ctx context.Context, log *zap.Logger, trace func(string, []byte), in 
 		return exitFailure, err
 	}
 	logf := log.Sugar().Infof
-	server := handlers.New(handlers.Options{
+	var server *handlers.Server
+	server = handlers.New(handlers.Options{
 		NewManager: func(settings func() *config.Settings, changed func(session.Info)) (*session.Manager, error) {
-			return newManager(home, settings(), session.Options{Log: logf, Changed: changed})
+			m, err := newManager(home, settings, func() []string { return server.Folders() }, session.Options{Log: logf, Changed: changed})
+			if err == nil {
+				m.Warm(settings().Runtime)
+			}
+			return m, err
 		},
-		Checks: func(ctx context.Context, _ *config.Settings, runtime, folder string) ([]sandbox.Check, error) {
+		Checks: func(ctx context.Context, settings *config.Settings, runtime, folder string) ([]sandbox.Check, error) {
 			ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 			defer cancel()
-			return examine(ctx, runtime, folder)
+			return examine(ctx, home, settings, runtime, folder)
 		},
-		Runtimes: []string{"local"},
+		Runtimes: runtimeNames(),
 		Home:     home,
 		Environ:  os.Environ(),
 		Version:  version,

@@ -73,10 +73,14 @@ type sessionJSON struct {
 	State        string                 `json:"state"`
 	Runtime      string                 `json:"runtime"`
 	Folder       string                 `json:"folder"`
+	SandboxID    string                 `json:"sandboxId,omitempty"`
+	Image        string                 `json:"image,omitempty"` // what exactly the sandbox was made of
 	CreatedAt    time.Time              `json:"createdAt"`
 	ChangedFiles int                    `json:"changedFiles"`
 	Checkpoint   session.CheckpointInfo `json:"checkpoint"`
 	Lost         *session.LostInfo      `json:"lost,omitempty"`
+	Stays        bool                   `json:"stays,omitempty"` // its sandbox goes on although it has ended
+	ExpiresAt    *time.Time             `json:"expiresAt,omitempty"`
 	Warnings     []string               `json:"warnings"`
 	Directory    string                 `json:"directory,omitempty"`
 	Files        []changeJSON           `json:"files,omitempty"`
@@ -100,8 +104,9 @@ func infoJSON(i session.Info) sessionJSON {
 		w = []string{}
 	}
 	return sessionJSON{
-		ID: i.ID, State: i.State, Runtime: i.Runtime, Folder: i.Folder, CreatedAt: i.CreatedAt,
+		ID: i.ID, State: i.State, Runtime: i.Runtime, Folder: i.Folder, SandboxID: i.SandboxID, Image: i.Image, CreatedAt: i.CreatedAt,
 		ChangedFiles: i.Checkpoint.ChangedFiles, Checkpoint: i.Checkpoint, Lost: i.Lost, Warnings: w,
+		Stays: i.Stays, ExpiresAt: i.ExpiresAt,
 	}
 }
 
@@ -139,6 +144,7 @@ func newSessionsList() *cobra.Command {
 				return err
 			}
 			tellRunning(cmd.ErrOrStderr(), found)
+			sweep(cmd.Context(), cmd.ErrOrStderr(), a.manager, false)
 			infos, err := a.manager.List(cmd.Context())
 			if err != nil {
 				return err
@@ -164,12 +170,25 @@ func newSessionsList() *cobra.Command {
 			if err := tw.Flush(); err != nil {
 				return err
 			}
+			for _, i := range infos {
+				if i.Stays {
+					fmt.Fprintf(out, "Sandbox %s of session %s goes on%s (modal.delete_on_close is false); open a session with attach to join it.\n", oneLine(i.SandboxID), i.ID, until(i.ExpiresAt))
+				}
+			}
 			printUsage(cmd.Context(), out, a.manager)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// until says when a sandbox ends by itself.
+func until(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return " until " + at.Local().Format(time.DateTime)
 }
 
 func newSessionsShow() *cobra.Command {
@@ -190,6 +209,9 @@ func newSessionsShow() *cobra.Command {
 			fmt.Fprintf(out, "Session     %s (%s, %s)\nFolder      %s\nStarted     %s\nCheckpoint  %d at %s\nKept in     %s\n",
 				i.ID, i.Runtime, i.State, oneLine(i.Folder), i.CreatedAt.Local().Format(time.DateTime),
 				i.Checkpoint.Seq, i.Checkpoint.At.Local().Format(time.DateTime), s.Dir())
+			if i.Image != "" {
+				fmt.Fprintf(out, "Image       %s\n", printable(i.Image))
+			}
 			if i.Lost != nil {
 				fmt.Fprintf(out, "Lost        %s\n", printable(i.Lost.Message))
 			}

@@ -39,7 +39,7 @@ func serverWith(t *testing.T, env ...string) lsptest.StartServer {
 func TestStories(t *testing.T) {
 	for _, isolation := range []string{"bubblewrap", "landlock"} {
 		t.Run(isolation, func(t *testing.T) {
-			lsptest.RunStories(t, "testdata/stories", serverWith(t, "GLUE_LOCAL_ISOLATION="+isolation), lsptest.StoryOptions{Runtime: "local"})
+			lsptest.RunStories(t, "testdata/stories", serverWith(t, "GLUE_LOCAL_ISOLATION="+isolation), lsptest.StoryOptions{Runtime: "local", After: untilUnused})
 		})
 	}
 }

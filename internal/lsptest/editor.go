@@ -24,7 +24,7 @@ type Options struct {
 	Root string
 	// Settings go out as initializationOptions.glue and answer workspace/configuration.
 	Settings any
-	// Patience bounds each waiting; default 30 s.
+	// Patience bounds each waiting; default one minute.
 	Patience time.Duration
 }
 
@@ -72,7 +72,7 @@ type Initialized struct {
 func Start(tb testing.TB, s Server, o Options) *Editor {
 	tb.Helper()
 	if o.Patience == 0 {
-		o.Patience = 30 * time.Second
+		o.Patience = time.Minute
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r, err := s.start(tb, ctx)

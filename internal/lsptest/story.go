@@ -28,9 +28,14 @@ type StoryOptions struct {
 	// Runtime is what "session open" asks for, and what "runtime" lines are matched with;
 	// default "local".
 	Runtime string
+	// Plays says which stories are played, by their names without ".txtar"; nil plays all.
+	Plays func(name string) bool
 	// Settings is the initializationOptions.glue of every story.
 	Settings any
-	// Patience bounds each waiting; default 30 s.
+	// After is called once the editor has ended and its server with it, with the state folder
+	// that they had; nil does nothing.
+	After func(tb testing.TB, home string)
+	// Patience bounds each waiting; default one minute.
 	Patience time.Duration
 }
 
@@ -51,10 +56,11 @@ func RunStories(t *testing.T, dir string, start StartServer, o StoryOptions) {
 			t.Fatal(err)
 		}
 		script := parseScript(string(archive.Comment))
-		if !script.isFor(o.Runtime) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		if !script.isFor(o.Runtime) || o.Plays != nil && !o.Plays(name) {
 			continue
 		}
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			newStory(t, file, archive, start, o).play(script)
 		})
 	}
@@ -189,6 +195,9 @@ func (s *story) raise() error {
 		if err := s.host("git init -q -b main && git add -A && git commit -q --allow-empty -m start"); err != nil {
 			return err
 		}
+	}
+	if s.o.After != nil {
+		s.tb.Cleanup(func() { s.o.After(s.tb, s.home) }) // later than what Start leaves to do
 	}
 	s.editor = Start(s.tb, s.start(s.tb, s.home), Options{Root: folder, Settings: s.o.Settings, Patience: s.o.Patience})
 	s.editor.Initialize(s.profile)
