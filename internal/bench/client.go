@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 
 	"glue-lsp/internal/wire"
 )
@@ -36,8 +35,8 @@ func (c *client) Call(_ context.Context, method string, _ json.RawMessage) (any,
 func (c *client) Notify(context.Context, string, json.RawMessage) {}
 
 // start starts a server with a state folder of its own and initializes it for folder.
-func (b *bench) start(home, folder string) (*client, error) {
-	cmd, in, out, err := b.spawn(home)
+func (b *bench) start(home, folder string, env ...string) (*client, error) {
+	cmd, in, out, err := b.spawn(home, env...)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +52,9 @@ func (b *bench) start(home, folder string) (*client, error) {
 }
 
 // spawn starts a server process with a state folder of its own.
-func (b *bench) spawn(home string) (cmd *exec.Cmd, in io.WriteCloser, out io.ReadCloser, err error) {
+func (b *bench) spawn(home string, env ...string) (cmd *exec.Cmd, in io.WriteCloser, out io.ReadCloser, err error) {
 	cmd = exec.Command(b.server, "serve", "--log-level", "error")
-	cmd.Env = append(os.Environ(), "GLUE_HOME="+home)
+	cmd.Env = append(append(os.Environ(), "GLUE_HOME="+home), env...)
 	cmd.Stderr = os.Stderr
 	if in, err = cmd.StdinPipe(); err != nil {
 		return nil, nil, nil, err
@@ -92,17 +91,4 @@ func (c *client) stop() error {
 }
 
 // resident gives the process's resident memory in MiB.
-func resident(pid int) (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			var kib float64
-			_, err := fmt.Sscan(rest, &kib)
-			return kib / 1024, err
-		}
-	}
-	return 0, errors.New("no VmRSS")
-}
+func resident(pid int) (float64, error) { return statusOf(pid, "VmRSS:") }

@@ -32,6 +32,7 @@ type row struct {
 type bench struct {
 	ctx    context.Context
 	server string // path of the binary
+	modal  modalPrograms
 	work   string // private folder of this run
 	fs     string // the kind of file system that work is on
 	rows   []row
@@ -44,10 +45,23 @@ func main() {
 		os.Exit(agent.Main(os.Args[2:], os.Stdin, os.Stdout))
 	}
 	server := flag.String("server", "bin/glue-lsp", "the binary to measure")
+	var programs modalPrograms
+	flag.StringVar(&programs.emulator, "modalemu", "bin/modalemu", "the emulator of Modal")
+	flag.StringVar(&programs.python, "python", ".tools/python/bin/python", "a Python with Modal's SDK")
 	out := flag.String("out", "", "write the page to this file as well")
 	only := flag.String("only", "", "only sections whose name contains this")
+	network := flag.String("network", "", "be the network before this address, until the end of input, and nothing else")
 	flag.Parse()
+	if *network != "" {
+		if err := beNetwork(*network); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	abs, err := filepath.Abs(*server)
+	if err == nil {
+		programs.python, err = filepath.Abs(programs.python)
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +69,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	b := &bench{ctx: context.Background(), server: abs, work: work, fs: fileSystem(work)}
+	b := &bench{ctx: context.Background(), server: abs, modal: programs, work: work, fs: fileSystem(work)}
 	b.small = &repo{dir: filepath.Join(work, "small-tree"), name: "small", what: "2,800 files, 30 MB", files: 2800, size: 30 * mebibyte}
 	b.large = &repo{dir: filepath.Join(work, "large-tree"), name: "large", what: "100,000 files, 100 MB", files: 100_000, size: 100 * mebibyte}
 	err = b.run(*only)
@@ -83,6 +97,7 @@ func (b *bench) run(only string) error {
 		{"exec", b.measureExec},
 		{"trees", b.measureTrees},
 		{"session", b.measureSession},
+		{"modal", b.measureModal},
 		{"many-trees", b.measureManyTrees},
 		{"many-session", b.measureLarge},
 	} {

@@ -85,7 +85,7 @@ func (b *bench) treeRows(t *repo, runs int, goal treeGoals) error {
 	}
 	b.add(row{what: "the same restored by plain `git` from the bundle", floor: "untar of the same files", base: floor, here: here, goal: "–"})
 	for _, warm := range []bool{false, true} {
-		parts, err := b.openParts(g, dir, filepath.Join(b.work, t.name+"-parts"))
+		parts, err := b.openParts(g, dir, filepath.Join(b.work, t.name+"-parts"), b.openLocal)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (p openParts) cells() string {
 
 // openParts opens a session's parts one by one, to show where its time goes. The second
 // time what the first one kept is of use.
-func (b *bench) openParts(g *git.Git, dir, to string) (p openParts, err error) {
+func (b *bench) openParts(g *git.Git, dir, to string, open func(to string) (sandbox.Sandbox, error)) (p openParts, err error) {
 	w, err := workspace.Open(b.ctx, g, dir, workspace.Options{CacheDir: filepath.Join(to, "cache")})
 	if err != nil {
 		return p, err
@@ -139,9 +139,7 @@ func (b *bench) openParts(g *git.Git, dir, to string) (p openParts, err error) {
 		return p, err
 	}
 	p.bundling = lap()
-	box, err := local.New(local.Options{AgentPath: b.server, Home: to, Environ: os.Environ()}).Open(b.ctx, sandbox.Spec{
-		Session: "parts", Dir: to, TreeDir: filepath.Join(to, "tree"),
-	})
+	box, err := open(to)
 	if err != nil {
 		return p, err
 	}
@@ -152,10 +150,16 @@ func (b *bench) openParts(g *git.Git, dir, to string) (p openParts, err error) {
 	}
 	defer f.Close()
 	err = box.Populate(b.ctx, sandbox.PopulateRequest{
-		Bundle: f, Size: base.BundleSize, Lengths: base.Lengths, Commit: base.Commit, Branch: "main", Format: w.Source().Format, Entries: snap.Entries, Token: "bench",
+		Bundle: f, BundlePath: base.BundlePath, Size: base.BundleSize, Lengths: base.Lengths, Commit: base.Commit, Branch: "main", Format: w.Source().Format, Entries: snap.Entries, Token: "bench",
 	})
 	p.filling = lap()
 	return p, errors.Join(err, box.Close(b.ctx))
+}
+
+func (b *bench) openLocal(to string) (sandbox.Sandbox, error) {
+	return local.New(local.Options{AgentPath: b.server, Home: to, Environ: os.Environ()}).Open(b.ctx, sandbox.Spec{
+		Session: "parts", Dir: to, TreeDir: filepath.Join(to, "tree"),
+	})
 }
 
 func (b *bench) snapshot(g *git.Git, dir, to string) (int64, error) {
