@@ -67,10 +67,6 @@ async def serve(out: int, control: socket.socket | None) -> None:
     serving = asyncio.create_task(service.connection.serve())
     stopping = asyncio.create_task(service.stopping.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if stopping.done():
-        # The answer to shutdown is still to go out.
-        with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-            await asyncio.wait_for(writer.drain(), 1.0)
     for task in (serving, stopping):
         task.cancel()
         try:
@@ -82,9 +78,23 @@ async def serve(out: int, control: socket.socket | None) -> None:
         except Exception:
             # Whatever it was, sandboxes are still to be ended.
             log.exception("reading from the server")
+    try:
+        await hang_up(service, writer)
+    finally:
+        await service.end_all()
+
+
+async def hang_up(service: Service, writer: asyncio.StreamWriter) -> None:
+    """Ends the output once all answers are out, or nobody takes them. What comes after it
+    takes minutes, in which the server is to wait for nothing of this process."""
+    if service.connection is not None:
+        await service.connection.finish()
     service.connection = None
-    await service.end_all()
-    writer.close()
+    writer.transport.set_write_buffer_limits(0)  # drain waits for the last byte
+    with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
+        await asyncio.wait_for(writer.drain(), 1.0)
+    if not writer.transport.is_closing():  # as it is when the server was killed; then abort would fail
+        writer.transport.abort()
 
 
 def main() -> int:

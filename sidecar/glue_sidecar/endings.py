@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .calls import CALL_TIMEOUT, bounded
+from .calls import CALL_TIMEOUT, MAX_COMPLAINT, bounded, tail
 from .errors import SidecarError, explain
 from .params import Reader
+from .pipes import keep
 from .tags import change
 
 if TYPE_CHECKING:
@@ -33,11 +34,44 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# An ending may take this long for each sandbox, and what is tried in it this long each time.
+# An ending may take this long for each sandbox. A capture that hangs leaves the time that
+# keeping the files as an image takes, and that leaves some for the note.
 ENDING_TIMEOUT = 300.0
 SNAPSHOT_TIMEOUT = 120.0
+CAPTURE_TIMEOUT = 150.0
+# The status of an agent that wrote all down but files that it could only name.
+LEFT_INSIDE = 3
 # The pause before a capture that the network kept from being made is tried again.
 PAUSE = 2.0
+
+
+# The pause before a lock that somebody has is tried again: who looks at it has it for a moment.
+LOCK_PAUSE = 0.1
+
+
+class Lock:
+    """The lock on a file, taken now or as soon as it is free: nothing here waits for it."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._trying = None if self._taken() else asyncio.create_task(self._try())
+
+    def _taken(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    async def _try(self) -> None:
+        while True:
+            await asyncio.sleep(LOCK_PAUSE)
+            if self._taken():
+                return
+
+    def close(self) -> None:
+        if self._trying is not None:
+            self._trying.cancel()
+        os.close(self._fd)
 
 
 @dataclass
@@ -58,19 +92,15 @@ class Ending:
     lock_path: str = ""
     # Changed when it stays: nobody holds it any more. An empty one goes away.
     tags: dict[str, str] = field(default_factory=dict)
-    _lock: int | None = field(default=None, repr=False)
+    _lock: Lock | None = field(default=None, repr=False)
 
     def lock(self) -> None:
-        """Takes the lock, as far as it is free: nothing depends on it here."""
-        if not self.lock_path or self._lock is not None:
-            return
-        self._lock = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if self.lock_path and self._lock is None:
+            self._lock = Lock(self.lock_path)
 
     def unlock(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
 
 
@@ -143,13 +173,15 @@ class Endings:
         if ending is None or not ending.local_path:
             return True
         if ending.argv:
-            problem = await self._try_capture(held, ending)
-            if problem is None:
+            outcome = await self._try_capture(held, ending)
+            if isinstance(outcome, SidecarError):
+                note["problem"] = outcome.message
+                if outcome.kind == "executorDead" and await held.sandbox.poll.aio() is not None:
+                    return True  # it has ended already, and nothing is left to be had
+            else:
                 note["captured"] = True
-                return True
-            note["problem"] = problem.message
-            if problem.kind == "executorDead" and await held.sandbox.poll.aio() is not None:
-                return True  # it has ended already, and nothing is left to be had
+                if outcome == 0:
+                    return True
         if not ending.terminate:
             return False  # nor does it go away
         if not ending.snapshot:
@@ -160,53 +192,74 @@ class Endings:
         self._tell(ending, note)  # before the sandbox goes
         return True
 
-    async def _try_capture(self, held: Held, ending: Ending) -> SidecarError | None:
-        """Captures, again while it is the network that fails, and says what did."""
-        since = time.monotonic()
+    async def _try_capture(self, held: Held, ending: Ending) -> SidecarError | int:
+        """Captures, again while it is the network that fails. Gives the agent's status, or
+        says what failed."""
+        until = time.monotonic() + CAPTURE_TIMEOUT
         while True:
             try:
-                await self._capture(held, ending)
-                return None
+                status: int = await bounded(self._capture(held, ending), until - time.monotonic(), "capturing its last changes")
+                return status
             except Exception as raised:
                 e = explain(raised)
                 log.warning("sandbox %s: capturing its last changes: %s", held.id, e.message)
-                if e.kind not in ("unavailable", "timeout") or time.monotonic() - since > ENDING_TIMEOUT / 2:
+                if e.kind not in ("unavailable", "timeout") or time.monotonic() + PAUSE > until:
                     return e
             await asyncio.sleep(PAUSE)
 
-    async def _capture(self, held: Held, ending: Ending) -> None:
+    async def _capture(self, held: Held, ending: Ending) -> int:
         process = await bounded(held.sandbox.exec.aio(*ending.argv, text=False), CALL_TIMEOUT, "starting the last capture")
-        code = await process.wait.aio()
-        if code != 0:
-            text = (await process.stderr.read.aio()).decode("utf-8", "replace").strip()
+        code: int
+        complaint: bytes
+        code, complaint = await asyncio.gather(process.wait.aio(), tail(process.stderr, MAX_COMPLAINT))
+        if code not in (0, LEFT_INSIDE):
+            text = complaint.decode("utf-8", "replace").strip()
             raise SidecarError("unsupported", f"the agent answered with status {code}: {text[-2000:]}")
         files = held.sandbox.filesystem
         info = await bounded(files.stat.aio(ending.path), CALL_TIMEOUT, "looking at the last capture")
         if info.size > ending.max_bytes:
             raise SidecarError("tooLarge", f"the last capture has {info.size} bytes, and {ending.max_bytes} can be taken")
         part = Path(ending.local_path + ".part")
-        await files.copy_to_local.aio(ending.path, part)
-        _take(part, Path(ending.local_path), ending.max_bytes)
+        await _bring(held, ending.path, part, info.size)
+        _take(part, Path(ending.local_path))
+        return int(code)
 
     def _tell(self, ending: Ending, note: dict[str, Any]) -> None:
         """Writes the note: which sandbox it was, whether its last changes are in the file
-        (captured) or in an image (imageId), whether it is known to have ended (ended),
+        (captured), whether all its files are in an image (imageId), whether it is known to have ended (ended),
         and what went wrong (problem)."""
         if not ending.local_path:
             return
         part = Path(ending.local_path + ".json.part")
         try:
             part.write_text(json.dumps({**note, "at": time.time()}))
-            _take(part, Path(ending.local_path + ".json"), 1 << 20)
+            _take(part, Path(ending.local_path + ".json"))
         except OSError as raised:
             log.error("sandbox %s: writing down how it ended: %s", note["sandboxId"], raised)
 
 
-def _take(part: Path, name: Path, most: int) -> None:
+async def _bring(held: Held, path: str, part: Path, size: int) -> None:
+    """Copies a file of the sandbox's here. The SDK's own way to do that has no bound, and
+    the file may grow meanwhile."""
+    started = held.sandbox.exec.aio("cat", "--", path, text=False)
+    process = await bounded(started, CALL_TIMEOUT, "fetching the last capture")
+    private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(private, "wb") as sink:
+        work = keep(process.stdout, sink, size), tail(process.stderr, MAX_COMPLAINT), process.wait.aio()
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(w) for w in work]
+        try:
+            came, complaint, code = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:  # one that fails ends the others
+                task.cancel()
+    if code != 0:
+        raise SidecarError("unsupported", f"the last capture cannot be read: {complaint.decode('utf-8', 'replace').strip()[-2000:]}")
+    if came != size:
+        raise SidecarError("unavailable", "the last capture did not come whole")
+
+
+def _take(part: Path, name: Path) -> None:
     """Gives a file that is complete its name, durably."""
-    if part.stat().st_size > most:
-        part.unlink()
-        raise SidecarError("tooLarge", "the last capture grew while it was taken")
     part.chmod(0o600)
     _sync(part)
     part.rename(name)

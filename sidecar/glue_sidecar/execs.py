@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import shell
+from . import calls, shell
 from .errors import SidecarError, explain, invalid
 from .outputs import ATTEMPTS, Output, packed
 from .params import Reader
@@ -45,6 +45,11 @@ MAX_FILE = 4 << 20
 GRACE = 0.2
 # The same where the command ended without a word, as with a wrapper that was killed.
 SILENT_GRACE = 3.0
+# Without a shell it is Modal that ends a command which takes too long, a second or two
+# after its time. It gets this many more.
+PLAIN_GRACE = 10.0
+# What is read of the answers of our own scripts.
+MAX_ANSWER = 4 << 20
 # How many commands that have ended can still be told by their ids.
 MAX_ENDED = 4096
 
@@ -71,6 +76,7 @@ class Command:
     pumps: list[asyncio.Task[None]] = field(default_factory=list, repr=False)  # of outputs that are read already
     leader: int = 0  # of its session, 0 without a shell
     timed_out: bool = False
+    stuck: SidecarError | None = None  # it took too long, and could not be ended
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -288,9 +294,9 @@ class Execs:
             if at < 0 and len(seen) < 64 << 10:
                 continue
             line, end, rest = seen[at + len(head) :].partition(b"\n")
-            if at >= 0 and not end:
+            if at >= 0 and not end and len(seen) < 64 << 10:
                 continue
-            if at < 0:
+            if at < 0 or not end:
                 return None
             output.put_back(rest)
             return line.strip().decode("utf-8", "replace")
@@ -330,17 +336,19 @@ class Execs:
 
     async def _run(self, c: Command, timeout: float | None) -> None:
         """Passes output on, and tells how the command ended."""
-        timer = None if timeout is None else asyncio.create_task(self._end_after(c, timeout))
+        outcome = asyncio.create_task(self._outcome(c))
+        timer = None if timeout is None else asyncio.create_task(self._end_after(c, timeout, outcome))
         end: dict[str, Any] = {"execId": c.id}
         try:
-            code = await self._outcome(c)
+            code = await outcome
             if c.wrapped and code > 128 and (name := shell.NAMES.get(code - 128)):
                 end["signal"] = name
             end["exitCode"] = 124 if c.timed_out else code
-        except asyncio.CancelledError:
-            return
-        except Exception as raised:
-            failure = explain(raised)
+        except (Exception, asyncio.CancelledError) as raised:
+            if isinstance(raised, asyncio.CancelledError) and c.stuck is None:
+                outcome.cancel()
+                return
+            failure = c.stuck or explain(raised)
             end.update(exitCode=-1, error={"kind": failure.kind, "message": failure.message})
         finally:
             if timer is not None and not c.timed_out:
@@ -391,11 +399,36 @@ class Execs:
             _raise_failures(pumps)
             since = max(since, *(loop.time() if o.waiting else o.moved for o in c.outputs))
 
-    async def _end_after(self, c: Command, seconds: float) -> None:
+    async def _end_after(self, c: Command, seconds: float, outcome: asyncio.Task[int]) -> None:
+        """Ends a command when its time is over. If that is not possible nobody waits for
+        it any longer."""
         await asyncio.sleep(seconds)
         c.timed_out = True
+        problem = "without a shell (sh) in the image it is Modal's to end it, which it did not"
         if c.wrapped:
-            await self._end(c.held, c.id, c.leader)
+            if (failed := await self._try_to_end(c)) is None:
+                return
+            problem = failed.message
+            log.warning("a command that took too long was not ended: %s", problem)
+        else:
+            await asyncio.wait([c.status], timeout=PLAIN_GRACE)
+        if not c.status.done() and not outcome.done():
+            c.stuck = SidecarError("timeout", f"the command did not end within {seconds:g} s, and may still run: {problem}")
+            outcome.cancel()
+
+    async def _try_to_end(self, c: Command) -> SidecarError | None:
+        """Ends a command, again while it is the network that fails, and says what did."""
+        attempts = 0
+        while True:
+            try:
+                await self._end(c.held, c.id, c.leader)
+                return None
+            except Exception as raised:
+                e = explain(raised)
+                attempts += 1
+                if e.kind not in ("unavailable", "timeout") or attempts > ATTEMPTS:
+                    return e
+            await asyncio.sleep(min(8.0, 0.25 * 2**attempts))
 
     async def _end(self, held: Held, ident: str, leader: int) -> None:
         """TERM, then KILL, for all of a command."""
@@ -411,7 +444,7 @@ class Execs:
     async def _ask(self, held: Held, argv: list[str]) -> tuple[int, bytes]:
         """Runs one of the scripts, and gives its status and output."""
         process = await bounded(held.sandbox.exec.aio(*argv, text=False), CALL_TIMEOUT, "running a command")
-        both = asyncio.gather(process.wait.aio(), process.stdout.read.aio())
+        both = asyncio.gather(process.wait.aio(), calls.first(process.stdout, MAX_ANSWER))
         code, out = await bounded(both, 3 * CALL_TIMEOUT, "running a command")
         return code, out
 

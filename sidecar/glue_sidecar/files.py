@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import uploads
+from .calls import MAX_COMPLAINT, tail
 from .errors import SidecarError, explain
 from .params import Reader
 from .sandboxes import Held, Sandboxes
@@ -173,10 +174,10 @@ class Files:
             if explain(raised).kind == "invalidParams":
                 raise SidecarError("unsupported", f"the image has no {argv[0]}", path=path) from raised
             raise
-        code = await process.wait.aio()
+        code, complaint = await asyncio.gather(process.wait.aio(), tail(process.stderr, MAX_COMPLAINT))
         if code == 0:
             return
-        text = (await process.stderr.read.aio()).decode("utf-8", "replace").strip()
+        text = complaint.decode("utf-8", "replace").strip()
         kinds = {
             "No such file": "fileNotFound",
             "Not a directory": "notADirectory",

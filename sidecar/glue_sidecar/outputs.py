@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Bytes in one notification.
 PIECE = 256 << 10
 
+# Bytes of a status with the end of its line.
+MAX_STATUS = 16
+
 # How long a stream may wait for the server to take what came.
 PATIENCE = 0.3
 
@@ -41,11 +44,16 @@ class Marked:
         if self.status is not None:
             return data
         at = data.find(self._mark)
-        if at >= 0:
-            line, end, rest = data[at + len(self._mark) :].partition(b"\n")
-            if end:
-                self.status = int(line.strip() or b"-1")
-                return data[:at] + rest
+        while at >= 0:
+            after = at + len(self._mark)
+            line, end, _ = data[after : after + MAX_STATUS].partition(b"\n")
+            if end and line.strip().isdigit():
+                self.status = int(line)
+                return data[:at] + data[after + len(line) + 1 :]
+            if not end and len(line) < MAX_STATUS:
+                break  # more of it may come
+            # A command that found the word printed this.
+            at = data.find(self._mark, after)
         else:
             at = _begins(data, self._mark)
         self._held = data[at:]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from .calls import CALL_TIMEOUT, bounded
+from .calls import CALL_TIMEOUT, MAX_COMPLAINT, bounded, tail
 from .errors import SidecarError, explain, invalid
 from .params import Reader
 from .sandboxes import Sandboxes
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # Output that is answered and not written to a file.
 MAX_ANSWER = 4 << 20
-# What is kept of complaints: their end.
-MAX_COMPLAINT = 16 << 10
 # Input in one call of the SDK's.
 PIECE = 1 << 20
 
@@ -62,8 +60,8 @@ class Pipes:
             content = None if source is None else files.enter_context(Path(source).open("rb"))  # noqa: ASYNC230
             tasks = [
                 asyncio.create_task(_feed(process, head, content)) if head or content else asyncio.create_task(_nothing()),
-                asyncio.create_task(_keep(process.stdout, sink, answer, limit)),
-                asyncio.create_task(_tail(process.stderr)),
+                asyncio.create_task(keep(process.stdout, answer if sink is None else sink, limit)),
+                asyncio.create_task(tail(process.stderr, MAX_COMPLAINT)),
                 asyncio.create_task(process.wait.aio()),
             ]
             try:
@@ -101,21 +99,15 @@ async def _feed(process: modal.container_process.ContainerProcess[bytes], head: 
             raise
 
 
-async def _keep(stream: AsyncIterator[bytes], sink: BinaryIO | None, answer: bytearray, limit: int | None) -> int:
+async def keep(stream: AsyncIterator[bytes], into: BinaryIO | bytearray, limit: int | None) -> int:
+    """Writes all that comes, and gives its size; it fails beyond the limit."""
     size = 0
     async for chunk in stream:
         size += len(chunk)
         if limit is not None and size > limit:
             raise SidecarError("tooLarge", f"the answer has more than {limit} bytes")
-        if sink is not None:
-            sink.write(chunk)
+        if isinstance(into, bytearray):
+            into += chunk
         else:
-            answer += chunk
+            into.write(chunk)
     return size
-
-
-async def _tail(stream: AsyncIterator[bytes]) -> bytes:
-    kept = b""
-    async for chunk in stream:
-        kept = (kept + chunk)[-MAX_COMPLAINT:]
-    return kept

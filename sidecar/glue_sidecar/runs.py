@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
+from .calls import CALL_TIMEOUT, bounded, first
 from .params import Reader
-from .sandboxes import CALL_TIMEOUT, Sandboxes, bounded
+from .sandboxes import Sandboxes
 
 # What is kept of each output; the rest is read and forgotten.
 MAX_OUTPUT = 64 << 10
@@ -33,15 +33,8 @@ class Runs:
         process = await bounded(started, CALL_TIMEOUT, "starting a command")
 
         async def whole() -> tuple[int, bytes, bytes]:
-            code, out, err = await asyncio.gather(process.wait.aio(), _first(process.stdout), _first(process.stderr))
+            code, out, err = await asyncio.gather(process.wait.aio(), first(process.stdout, MAX_OUTPUT), first(process.stderr, MAX_OUTPUT))
             return code, out, err
 
         code, out, err = await bounded(whole(), limit, "running a command")
         return {"exitCode": code, "stdout": out.decode("utf-8", "replace"), "stderr": err.decode("utf-8", "replace")}
-
-
-async def _first(stream: AsyncIterator[bytes]) -> bytes:
-    kept = bytearray()
-    async for chunk in stream:
-        kept += chunk[: MAX_OUTPUT - len(kept)]
-    return bytes(kept)

@@ -200,14 +200,20 @@ class Sandboxes:
         if p.flag("everyEnvironment"):
             environments = await _environments() or environments
         found: list[dict[str, Any]] = []
+        refused: list[Exception] = []
         for environment in environments:
             try:
                 app = await self._maker.app(name, environment, create=False)
+                found += await bounded(_list(app, tags), CALL_TIMEOUT, "listing sandboxes")
             except Exception as raised:
-                if explain(raised).kind == "executorDead":
+                kind = explain(raised).kind
+                if kind == "executorDead":
                     continue  # no such app, so no sandbox of it
-                raise
-            found += await bounded(_list(app, tags), CALL_TIMEOUT, "listing sandboxes")
+                if kind not in ("permissionDenied", "notAuthenticated"):
+                    raise
+                refused.append(raised)  # this token has no business there
+        if len(refused) == len(environments):
+            raise refused[0]
         return {"sandboxes": found}
 
     async def terminate(self, p: Reader) -> dict[str, Any]:

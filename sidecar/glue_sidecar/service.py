@@ -139,8 +139,9 @@ class Service:
 
     async def _shutdown(self, p: Reader) -> dict[str, Any]:
         """Ends this process, captures and ends what it holds; or not, if that is asked,
-        where it holds something."""
-        if p.flag("ifIdle") and self.sandboxes.all():
+        where it holds something or another call is under way."""
+        busy = self.connection is not None and self.connection.calls > 1  # one is this
+        if p.flag("ifIdle") and (busy or self.sandboxes.all()):
             return {"stopping": False}
         self.stopping.set()
         return {"stopping": True}

@@ -24,6 +24,10 @@ Method = Callable[[Params], Awaitable[Any]]
 MAX_HEADER = 4 << 10
 MAX_BODY = 8 << 20
 MAX_ID = 256
+# Characters of an error's message, hint or path.
+MAX_MESSAGE = 32 << 10
+# How long calls that are cancelled with the connection have for their answers.
+LAST_ANSWERS = 1.0
 # Calls under way at once. A server that is in order has far fewer.
 MAX_CALLS = 4096
 
@@ -54,6 +58,12 @@ class Connection:
         self._calls: dict[Any, asyncio.Task[None]] = {}  # without an answer yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending = asyncio.Lock()
+        self._ending = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls have no answer yet."""
+        return len(self._calls)
 
     async def serve(self) -> None:
         """Answers calls until the peer ends its side, or this is cancelled. Calls that
@@ -62,16 +72,27 @@ class Connection:
             while (body := await self._frame()) is not None:
                 await self._take(body)
         finally:
+            self._ending = True
             calls = list(self._calls.values())
             for call in calls:
                 call.cancel()
             if calls:
                 # So that what they leave behind is known; answers nobody may read.
-                await asyncio.wait(calls, timeout=1.0)
+                await asyncio.wait(calls, timeout=LAST_ANSWERS)
+
+    async def finish(self) -> None:
+        """Waits, after `serve`, until the last answers are written; not for long, as the
+        peer may not read."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=LAST_ANSWERS)
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Tells the peer something; it waits while the peer does not read."""
-        await self._send({"jsonrpc": "2.0", "method": method, "params": params})
+        data = _encoded({"jsonrpc": "2.0", "method": method, "params": params})
+        if len(data) > MAX_BODY:
+            log.error("%s of %d bytes is too large to be told", method, len(data))
+            return
+        await self._send(data)
 
     async def _frame(self) -> bytes | None:
         length = -1
@@ -145,7 +166,12 @@ class Connection:
         answer = await self._answer(name, params)
         # From here on it cannot be cancelled: every call has one answer.
         self._calls.pop(ident, None)
-        await self._send({"jsonrpc": "2.0", "id": ident, **answer})
+        data = _encoded({"jsonrpc": "2.0", "id": ident, **answer})
+        if len(data) > MAX_BODY:
+            # The peer would have to give up the connection, and all other calls with it.
+            message = f"the answer has {len(data)} bytes, and can have {MAX_BODY}"
+            data = _encoded({"jsonrpc": "2.0", "id": ident, **_error(errors.FAILED, message, {"kind": "tooLarge", "operation": name})})
+        await self._send(data)
 
     async def _answer(self, name: str, params: Any) -> dict[str, Any]:
         method = self._methods.get(name)
@@ -159,18 +185,18 @@ class Connection:
             if isinstance(raised, (KeyboardInterrupt, SystemExit)):
                 raise
             e = errors.explain(raised)
+            if e.code == errors.CANCELLED and self._ending:
+                message = "the sidecar is ending, and the call with it"
+                e = errors.SidecarError("unavailable", message, hint="the next operation starts it again")
             if e is not raised and not isinstance(raised, asyncio.CancelledError):
                 log.debug("%s failed", name, exc_info=raised)
             data = {"kind": e.kind, "operation": name, "hint": e.hint, "path": e.path}
             return _error(e.code, e.message, {k: v for k, v in data.items() if v})
 
     async def _fail(self, ident: Any, code: int, message: str) -> None:
-        await self._send({"jsonrpc": "2.0", "id": ident, **_error(code, message)})
+        await self._send(_encoded({"jsonrpc": "2.0", "id": ident, **_error(code, message)}))
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
-        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-        # A half surrogate has no UTF-8; written as an escape it is still JSON.
-        data = text.encode("utf-8", "backslashreplace")
+    async def _send(self, data: bytes) -> None:
         async with self._sending:
             self._writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
             # A peer that has left hears no answer; that it left is seen by the reading side.
@@ -178,11 +204,21 @@ class Connection:
                 await self._writer.drain()
 
 
-def _error(code: int, message: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    error: dict[str, Any] = {"code": code, "message": message}
+def _encoded(message: Mapping[str, Any]) -> bytes:
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    # A half surrogate has no UTF-8; written as an escape it is still JSON.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _error(code: int, message: str, data: Mapping[str, str] | None = None) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": code, "message": _clipped(message)}
     if data:
-        error["data"] = data
+        error["data"] = {name: _clipped(value) for name, value in data.items()}
     return {"error": error}
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "…"
 
 
 def _length(value: bytes) -> int:

@@ -112,6 +112,10 @@ class Sidecar:
         assert params is not None
         return params
 
+    async def ended(self) -> None:
+        """Waits until it says nothing more."""
+        await asyncio.shield(self._reading)
+
     async def end(self) -> int:
         """Closes its input, and waits for its end."""
         assert self.process.stdin is not None

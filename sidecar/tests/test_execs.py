@@ -8,6 +8,12 @@ import hashlib
 import os
 import unittest
 from typing import Any
+from unittest import mock
+
+from glue_sidecar import execs
+from glue_sidecar.errors import SidecarError
+from glue_sidecar.execs import Command, Execs
+from glue_sidecar.sandboxes import Held
 
 from .case import Case
 from .client import CallError, Sidecar
@@ -186,6 +192,47 @@ class WithoutAShell(Case):
         self.assertEqual(raised.exception.kind, "fileNotFound")
         _, _, end = await self.output(s, sb, "sleep", "1000", timeoutMs=300)
         self.assertEqual((end["exitCode"], end["timedOut"]), (124, True))
+
+
+class TimeOut(unittest.IsolatedAsyncioTestCase):
+    """One whose command cannot be ended at once, or at all."""
+
+    async def end(self, leader: int, failures: list[Exception]) -> dict[str, Any]:
+        told = asyncio.Queue[dict[str, Any]]()
+
+        async def notify(method: str, params: dict[str, Any]) -> None:
+            await told.put(params)
+
+        async def ending(held: Held, ident: str, leader: int) -> None:
+            if failures:
+                raise failures.pop(0)
+            ended.set()
+
+        async def outcome(c: Command) -> int:
+            await ended.wait()
+            return 143
+
+        ended = asyncio.Event()
+        status = asyncio.create_task(asyncio.Event().wait())
+        self.addCleanup(status.cancel)
+        e = Execs(mock.Mock(), notify)
+        c = Command("e", Held("sb-1", mock.Mock()), mock.Mock(), mock.Mock(), [], status, leader=leader)
+        with mock.patch.multiple(e, _end=ending, _outcome=outcome), mock.patch.object(execs, "PLAIN_GRACE", 0.05):
+            await e._run(c, 0.01)
+        return await told.get()
+
+    async def test_F27_ending_it_is_tried_again(self) -> None:
+        end = await self.end(7, [SidecarError("unavailable", "no network")])
+        self.assertEqual((end["exitCode"], end["timedOut"], end.get("error")), (124, True, None))
+
+    async def test_F27_one_that_cannot_be_ended_is_an_error(self) -> None:
+        end = await self.end(7, [SidecarError("permissionDenied", "not yours")])
+        self.assertEqual((end["timedOut"], end["error"]["kind"]), (True, "timeout"))
+        self.assertIn("not yours", end["error"]["message"])
+
+    async def test_F27_without_a_shell_nobody_waits_for_ever(self) -> None:
+        end = await self.end(0, [])
+        self.assertEqual((end["timedOut"], end["error"]["kind"]), (True, "timeout"))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,15 @@ class LastWords(unittest.TestCase):
             self.assertEqual(m.feed(stream) + m.rest(), stream)
             self.assertIsNone(m.status)
 
+    def test_X11_a_command_that_prints_the_word_itself_is_passed_on_and_not_kept(self) -> None:
+        for own in (b"\x1eword end garbage\n", b"\x1eword end \n", b"\x1eword end " + b"x" * 40, b"\x1eword end \x1eword end "):
+            m = Marked("word")
+            self.assertEqual(m.feed(own) + m.feed(b"\x1eword end 3\n"), own)
+            self.assertEqual(m.status, 3)
+        m = Marked("word")
+        given = m.feed(b"\x1eword end ") + b"".join(m.feed(b"7" * 100) for _ in range(100))
+        self.assertGreater(len(given), 9_900)
+
     def test_a_terminals_line_end_is_one_too(self) -> None:
         m = Marked("word")
         self.assertEqual(m.feed(b"x\r\n\x1eword end 130\r\n"), b"x\r\n")

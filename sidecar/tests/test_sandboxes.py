@@ -8,6 +8,11 @@ import os
 import signal
 import time
 from typing import Any
+from unittest import mock
+
+from glue_sidecar import sandboxes
+from glue_sidecar.errors import SidecarError
+from glue_sidecar.params import Reader
 
 from .case import Case
 from .client import CallError, Sidecar
@@ -210,6 +215,29 @@ class Found(Case):
         every = await s.call("sandbox/list", appName="tests", tags={"owner": "everywhere"}, everyEnvironment=True)
         self.assertEqual([f["sandboxId"] for f in one["sandboxes"]], [here])
         self.assertEqual({f["sandboxId"] for f in every["sandboxes"]}, {here, there})
+
+    async def test_environments_that_the_token_may_not_use_are_left_out(self) -> None:
+        some = sandboxes.Sandboxes(mock.AsyncMock(), mock.Mock())
+
+        async def app(name: str, environment: str, create: bool) -> Any:
+            if environment in refused:
+                raise SidecarError("permissionDenied", f"not {environment}")
+            return environment
+
+        async def listed(app: str, tags: dict[str, str]) -> list[dict[str, Any]]:
+            return [{"sandboxId": app}]
+
+        with (
+            mock.patch.object(sandboxes, "_environments", mock.AsyncMock(return_value=["main", "theirs", "dev"])),
+            mock.patch.object(sandboxes, "_list", listed),
+            mock.patch.object(some._maker, "app", app),
+        ):
+            refused = ["theirs"]
+            found = await some.list(Reader({"appName": "glue", "tags": {}, "everyEnvironment": True}))
+            self.assertEqual([line["sandboxId"] for line in found["sandboxes"]], ["main", "dev"])
+            refused = ["main", "theirs", "dev"]
+            with self.assertRaises(SidecarError):
+                await some.list(Reader({"appName": "glue", "tags": {}, "everyEnvironment": True}))
 
     async def test_an_app_that_was_never_made_has_none(self) -> None:
         s = await self.sidecar()

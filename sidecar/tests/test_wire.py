@@ -51,7 +51,7 @@ class Frames(unittest.IsolatedAsyncioTestCase):
         self.sink = Sink()
         self.cancelled = 0
         self.reader = asyncio.StreamReader(limit=64 << 10)
-        methods = {"echo": self.echo, "wait": self.wait, "fail": self.failing, "odd": self.odd}
+        methods = {"echo": self.echo, "wait": self.wait, "fail": self.failing, "odd": self.odd, "long": self.long, "wordy": self.wordy}
         self.connection = wire.Connection(self.reader, self.sink, methods)
 
     async def echo(self, params: Mapping[str, Any]) -> Any:
@@ -66,6 +66,12 @@ class Frames(unittest.IsolatedAsyncioTestCase):
 
     async def failing(self, params: Mapping[str, Any]) -> Any:
         raise SidecarError("noSpace", "full", hint="make room", path="/x")
+
+    async def long(self, params: Mapping[str, Any]) -> Any:
+        return {"text": "x" * 2000}
+
+    async def wordy(self, params: Mapping[str, Any]) -> Any:
+        raise SidecarError("noSpace", "m" * 1_000_000, hint="h" * 1_000_000, path="p" * 1_000_000)
 
     async def odd(self, params: Mapping[str, Any]) -> Any:
         return {"name": "half \udc80 a surrogate, é"}
@@ -188,7 +194,20 @@ class Frames(unittest.IsolatedAsyncioTestCase):
     async def test_the_end_of_input_cancels_what_is_under_way(self) -> None:
         got = await self.talk(call(1, "wait"))
         self.assertLessEqual(self.cancelled, 1)
-        self.assertEqual([m["error"]["code"] for m in got if "error" in m], [-32800] * self.cancelled)
+        self.assertEqual([m["error"]["data"]["kind"] for m in got if "error" in m], ["unavailable"] * self.cancelled)
+
+    async def test_an_answer_that_is_too_large_is_an_error_and_the_next_call_works(self) -> None:
+        with mock.patch.object(wire, "MAX_BODY", 2000):
+            got = await self.answers(2, call(1, "long", {}), call(2, "echo", {}))
+            await self.connection.notify("news", {"text": "x" * 2000})
+        self.assertEqual([m["id"] for m in got], [1, 2])
+        self.assertEqual((got[0]["error"]["data"]["kind"], got[1]["result"]), ("tooLarge", {}))
+        self.assertEqual(len(self.sink.messages()), 2)
+
+    async def test_what_an_error_says_is_bounded(self) -> None:
+        got = await self.answers(2, call(1, "wordy", {}), call(2, "x" * 1_000_000, {}))
+        for answer in got:
+            self.assertLess(len(json.dumps(answer)), 4 * wire.MAX_MESSAGE)
 
     async def test_text_that_is_not_unicode_is_still_JSON(self) -> None:
         got = await self.answers(1, call(1, "odd"))
