@@ -60,6 +60,13 @@ type Keeper interface {
 	Keep(ctx context.Context) (image string, err error)
 }
 
+// Archiver is a Sandbox whose files can be had, as an image, after its end.
+type Archiver interface {
+	// Archive makes the image, or names one that was made, and gives its name. An error is of
+	// kind ExecutorDead if the sandbox has ended and left none.
+	Archive(ctx context.Context) (image string, err error)
+}
+
 // ImageRuntime is a Runtime whose sandboxes are Keepers.
 type ImageRuntime interface {
 	Runtime

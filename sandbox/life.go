@@ -14,6 +14,9 @@ type Ender interface {
 	// PrepareEnding says what that last capture goes by: the rules and bounds of req. Until
 	// it is called nothing in the sandbox is worth a capture.
 	PrepareEnding(ctx context.Context, req CaptureRequest) error
+	// Captured says that all that the sandbox held when it was joined is safe here: what an
+	// earlier ending wrote down is deleted. Until then it is there for Runtime.Reopen.
+	Captured() error
 }
 
 // Remains is what Runtime.Reopen gives of a sandbox that is gone where its last changes
@@ -41,6 +44,8 @@ type Sweeper interface {
 	Owned(ctx context.Context) ([]Owned, error)
 	// End ends one of them. That it has ended already is no error.
 	End(ctx context.Context, id string) error
+	// Scope names where Owned looks: sandboxes of another scope it does not find.
+	Scope() string
 	// LongestLife bounds the life of any of them.
 	LongestLife() time.Duration
 }

@@ -309,6 +309,10 @@ type PopulateRequest struct {
 	// not have: what setup commands made, in a sandbox with Info.Kept.
 	KeepIgnored bool
 	Ignore      []tree.IgnoreFile
+	// Gone are files of the root that KeepIgnored does not keep, although they may be
+	// ignored now: they went up with the tree of the time when the image was made, and are
+	// not in Entries.
+	Gone []string
 	// Lengths are those of the objects in the bundle's pack, in its order; nil if they
 	// are not known. With them several can unpack it at once.
 	Lengths  []int64

@@ -59,3 +59,13 @@ const (
 	NotSent    Reason = "not sent"    // e.g. the stash
 	BadPath    Reason = "unsafe path" // cannot be represented safely
 )
+
+// OnlyInside reports whether a file that was left out of a capture for this reason is one
+// that a person would want back: it is only where it was found.
+func (r Reason) OnlyInside() bool {
+	switch r {
+	case Unstable, Unreadable, NoRoom, TooLarge, TooMuch:
+		return true
+	}
+	return false
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -27,6 +28,12 @@ func (a CaptureArgs) List() []string {
 	}
 	return list
 }
+
+// StatusLeftInside is the status of a program whose export is whole, but names files or
+// commits that are only in the sandbox: they were too large, or could not be read.
+const StatusLeftInside = 3
+
+var errLeftInside = errors.New("some of it is only in the sandbox")
 
 func runCapture(args []string) error {
 	set := flag.NewFlagSet("agent capture", flag.ContinueOnError)
@@ -75,7 +82,45 @@ func (c *Client) export(ctx context.Context, a CaptureArgs) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), a.To)
+	if err := os.Rename(f.Name(), a.To); err != nil {
+		return err
+	}
+	return leavesInside(a.To)
+}
+
+// leavesInside gives errLeftInside for an export after which files are only in the sandbox.
+func leavesInside(name string) error {
+	e, err := OpenExport(name)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	res, err := readCapture(e.read(e.capture, e.commits, "tree.capture"), newCaptureBounds(sandbox.CaptureRequest{Format: e.head.Format}), func(c sandbox.Captured) error {
+		if c.Content == nil {
+			return nil
+		}
+		_, err := io.Copy(io.Discard, c.Content)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range res.Skipped {
+		if s.Reason.OnlyInside() {
+			return errLeftInside
+		}
+	}
+	c, err := e.Commits(context.Background(), sandbox.CommitsRequest{})
+	if err != nil {
+		return err
+	}
+	if c.Bundle != nil {
+		_ = c.Bundle.Close() // it was not read
+	}
+	if c.HasGit && c.Problem != "" {
+		return errLeftInside
+	}
+	return nil
 }
 
 // ExportMax is the size, in bytes, that the export of a capture within req can have at most:

@@ -26,14 +26,13 @@ type Options struct {
 	// PingInterval and PingTimeout decide when a silent stream counts as lost.
 	// Defaults: 10 s and 20 s.
 	PingInterval, PingTimeout time.Duration
-	Log                       func(format string, args ...any)
+	// Patience is how long a new call waits for a lost stream to come back. Default: 1 s.
+	Patience time.Duration
+	Log      func(format string, args ...any)
 }
 
 // ErrGone is wrapped by a Redial that knows that the agent is gone for good.
 var ErrGone = errors.New("the agent is gone")
-
-// reconnectPatience is how long a new call waits for a lost stream to come back.
-const reconnectPatience = time.Second
 
 // Client is the host's side of an agent. It is safe for concurrent use.
 type Client struct {
@@ -77,6 +76,9 @@ func Dial(ctx context.Context, rw io.ReadWriteCloser, o Options) (*Client, error
 	}
 	if o.PingTimeout == 0 {
 		o.PingTimeout = 20 * time.Second
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Second
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
@@ -216,7 +218,7 @@ func (c *Client) session(ctx context.Context, op string) (*clientConn, error) {
 			return conn, nil
 		}
 		if patience == nil {
-			t := time.NewTimer(reconnectPatience)
+			t := time.NewTimer(c.opts.Patience)
 			defer t.Stop()
 			patience = t.C
 		}

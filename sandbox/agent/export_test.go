@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,10 +27,56 @@ func captureToFile(t testing.TB, a *agentProcess, end bool) string {
 	}
 	to := filepath.Join(t.TempDir(), "export")
 	args := CaptureArgs{Socket: a.socket, To: to, EndCommands: end}
-	if out, err := exec.Command(self, args.List()...).CombinedOutput(); err != nil {
+	out, err := exec.Command(self, args.List()...).CombinedOutput()
+	var status *exec.ExitError
+	if err != nil && !(errors.As(err, &status) && status.ExitCode() == StatusLeftInside) {
 		t.Fatalf("agent capture: %v\n%s", err, out)
 	}
 	return to
+}
+
+func TestU4_AnExportThatLeavesFilesInsideIsToldFromAWholeOne(t *testing.T) {
+	h := smallTree(t, tree.SHA1)
+	c, a := connect(t, nil)
+	if err := c.Populate(testContext(t), h.request()); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func() int {
+		args := CaptureArgs{Socket: a.socket, To: filepath.Join(t.TempDir(), "export")}
+		cmd := exec.Command(self, args.List()...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		e := openExport(t, args.To)
+		res, err := e.Capture(testContext(t), sandbox.CaptureRequest{Base: "t0"}, func(sandbox.Captured) error { return nil })
+		t.Logf("%s%+v %v", out, res.Skipped, err)
+		return cmd.ProcessState.ExitCode()
+	}
+	if err := c.Prepare(testContext(t), sandbox.CaptureRequest{MaxFileSize: 1 << 10, MaxBytes: 4 << 10}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, a.root, "small", "fits")
+	if got := status(); got != 0 {
+		t.Errorf("status %d of one that holds all", got)
+	}
+	put(t, a.root, "large", strings.Repeat("x", 2<<10))
+	if got := status(); got != StatusLeftInside {
+		t.Errorf("status %d of one that leaves a file out", got)
+	}
+	if err := os.Remove(filepath.Join(a.root, "large")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		put(t, a.root, fmt.Sprintf("part%d", i), strings.Repeat(fmt.Sprint(i), 1<<10))
+	}
+	if got := status(); got != StatusLeftInside {
+		t.Errorf("status %d where all together is too much", got)
+	}
 }
 
 // exported reads an export as capture reads an answer.

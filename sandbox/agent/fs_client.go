@@ -81,12 +81,7 @@ func (c *Client) ReadDir(ctx context.Context, path string) ([]sandbox.DirEntry, 
 // ReadFile implements [sandbox.Files]. The content is read as the caller reads it. ctx
 // bounds that, too.
 func (c *Client) ReadFile(ctx context.Context, path string, offset, length int64) (io.ReadCloser, int64, error) {
-	var rep sizeReply
-	s, err := c.call(ctx, "fs.read", path, readArgs{wireString(path), offset, length}, &rep)
-	if err != nil {
-		return nil, 0, err
-	}
-	return s, rep.Size, nil
+	return c.ReadBelow(ctx, path, offset, length, 0)
 }
 
 // WriteFile implements [sandbox.Files]. Nothing shows of a write that fails, whichever

@@ -15,6 +15,8 @@ type files struct {
 	// temp begins the names of files that are being written; it is the agent's own,
 	// so that a capture can tell them from the user's.
 	temp string
+	// asides are where large contents arrive.
+	asides asides
 }
 
 // abs normalises p by its text alone: relative to cwd, ".." stops at "/", "" is cwd,

@@ -56,6 +56,13 @@ type readArgs struct {
 	Path   wireString `json:"path"`
 	Offset int64      `json:"offset,omitempty"`
 	Length int64      `json:"length"`
+	// Below, if it is set, lets a part of that many bytes and more not be sent.
+	Below int64 `json:"below,omitempty"`
+}
+
+type readReply struct {
+	Size  int64 `json:"size"`            // of the whole file
+	Aside bool  `json:"aside,omitempty"` // no bytes follow, because of Below
 }
 
 type sizeReply struct {
@@ -122,6 +129,7 @@ func (d *daemon) addFileOps(o ops) {
 	o["fs.readDir"] = streaming(f.serveReadDir)
 	o["fs.read"] = streaming(f.serveRead)
 	o["fs.write"] = streaming(f.serveWrite)
+	o["fs.receive"] = streaming(f.serveReceive)
 	o["fs.mkdir"] = unary(func(_ context.Context, a mkdirArgs) (nothing, error) {
 		return nothing{}, f.mkdir(string(a.Path), a.Recursive)
 	})
@@ -200,7 +208,12 @@ func (f *files) serveRead(_ context.Context, a readArgs, s *stream) error {
 	}
 	defer r.Close()
 	s.gather()
-	if err := s.send(sizeReply{size}); err != nil {
+	part := size - a.Offset
+	if a.Length >= 0 {
+		part = min(part, a.Length)
+	}
+	aside := a.Below > 0 && part >= a.Below
+	if err := s.send(readReply{size, aside}); err != nil || aside {
 		return err
 	}
 	_, err = copyBytes(s, r)

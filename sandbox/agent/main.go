@@ -94,6 +94,8 @@ const usage = `usage: agent COMMAND
   capture --socket PATH --to FILE [--end-commands]
          have an agent write into a file what its host does not have yet
   environ                             write the environment to descriptor 3
+  read   [--offset N] [--length N] PATH
+         write a file to standard output
   lend   ROOT PATH AT UPPER WORK … -- PROGRAM …   mount overlays, then be PROGRAM
 `
 
@@ -119,6 +121,8 @@ func Main(args []string, stdin io.Reader, stdout io.Writer) int {
 		err = runAttach(args[1:], stdin, stdout)
 	case "capture":
 		err = runCapture(args[1:])
+	case "read":
+		err = runRead(args[1:], stdout, os.Stderr)
 	case "lend":
 		err = lend(args[1:])
 	case "environ":
@@ -130,6 +134,8 @@ func Main(args []string, stdin io.Reader, stdout io.Writer) int {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 2
+	case errors.Is(err, errLeftInside):
+		return StatusLeftInside
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "agent %s: %v\n", args[0], err)
 		return 1

@@ -111,6 +111,8 @@ func opName(op string) string {
 		return "signal the command"
 	case "exec.cancel":
 		return "end the command"
+	case "fs.receive":
+		return "write"
 	case "exec.list":
 		return "list commands"
 	}

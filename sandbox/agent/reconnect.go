@@ -54,15 +54,27 @@ func (c *Client) ping(conn *clientConn) {
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(c.ctx, c.opts.PingTimeout)
-		err := c.Ping(ctx)
-		cancel()
+		err := c.pingOnce(conn)
 		// Under load an answer may be late while others arrive all the time.
 		if err != nil && conn.link.silence() >= c.opts.PingTimeout {
 			c.opts.Log("the sandbox's agent did not answer for %s", conn.link.silence().Round(time.Second))
 			return
 		}
 	}
+}
+
+// pingOnce asks for a sign of life, and waits for none that another connection would bring.
+func (c *Client) pingOnce(conn *clientConn) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.PingTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-conn.sess.CloseChan():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return c.Ping(ctx)
 }
 
 // redial tries to reach the same agent again.

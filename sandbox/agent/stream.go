@@ -104,6 +104,13 @@ func (s *stream) Write(p []byte) (int, error) {
 // gather lets small frames wait for company until the end.
 func (s *stream) gather() { s.f.sendMu.Lock(); s.f.gather = true; s.f.sendMu.Unlock() }
 
+// flush sends what waits for company.
+func (s *stream) flush() error {
+	s.f.sendMu.Lock()
+	defer s.f.sendMu.Unlock()
+	return s.fail(s.f.flushLocked())
+}
+
 // end closes the writing direction: cleanly, or with the operation's error.
 func (s *stream) end(failure error) error { return s.finish(nil, failure) }
 

@@ -70,6 +70,12 @@ func (c *Client) PopulateFrom(ctx context.Context, req sandbox.PopulateRequest, 
 		if err := s.send(nothing{}); err != nil {
 			return err
 		}
+		if err := writeEntries(s, pathsOnly(req.Gone)); err != nil {
+			return refuse(sandbox.InvalidParams, "populate", "", err.Error())
+		}
+		if err := s.send(nothing{}); err != nil {
+			return err
+		}
 		for _, f := range req.Ignore {
 			if err := s.send(ignoreFile{wireString(f.Dir), f.Content}); err != nil {
 				return err
@@ -85,6 +91,15 @@ func (c *Client) PopulateFrom(ctx context.Context, req sandbox.PopulateRequest, 
 		c.trees.renew()
 	}
 	return err
+}
+
+// pathsOnly are entries that say nothing but their paths.
+func pathsOnly(paths []string) []tree.Entry {
+	out := make([]tree.Entry, len(paths))
+	for i, p := range paths {
+		out[i].Path = p
+	}
+	return out
 }
 
 type progressReader struct {

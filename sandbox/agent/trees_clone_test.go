@@ -289,6 +289,7 @@ func TestF14_WhatAnImageKeptOfATreeGoesAndWhatTheRulesIgnoreStays(t *testing.T) 
 	put(t, outside, "kept.txt", "x")
 	for name, content := range map[string]string{
 		"src/a.c": "old\n", "src/gone.c": "old\n", "src/a.o": "made by setup\n", "src/made.o": "old\n", "old/b": "old\n",
+		"deps/former/key": "went up\n", "deps/former/made": "made by setup\n", "deps/all/of/it": "went up\n", "src/b.o": "went up\n",
 		"now": "a file\n", "deps/lib/x.js": "made by setup\n", "deps/vendored.txt": "old\n", "secret.txt": "of somebody\n",
 	} {
 		put(t, root, name, content)
@@ -300,6 +301,7 @@ func TestF14_WhatAnImageKeptOfATreeGoesAndWhatTheRulesIgnoreStays(t *testing.T) 
 	}
 	req := h.request()
 	req.KeepIgnored, req.Ignore = true, []tree.IgnoreFile{{Content: []byte("/deps/\n*.o\n/out\n")}}
+	req.Gone = []string{"deps/all/of/it", "deps/former/key", "never/was/there", "old/b", "src/b.o"}
 	if err := c.Populate(testContext(t), req); err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +309,7 @@ func TestF14_WhatAnImageKeptOfATreeGoesAndWhatTheRulesIgnoreStays(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "./.gitignore\n./deps/lib/x.js\n./deps/vendored.txt\n./now/a/folder\n./out\n./src/a.c\n./src/a.o\n./src/made.o\n./src/x.o\n"
+	want := "./.gitignore\n./deps/former/made\n./deps/lib/x.js\n./deps/vendored.txt\n./now/a/folder\n./out\n./src/a.c\n./src/a.o\n./src/made.o\n./src/x.o\n"
 	if diff := cmp.Diff(want, string(out)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}

@@ -10,31 +10,43 @@ import (
 
 // keptClearing takes out of a root what is not to be there, when the sandbox was made of an
 // image that was kept after a setup: the tree of that time with its repository goes, and
-// what the rules ignore stays, since that is what the setup made.
+// what the rules ignore stays, since that is what the setup made: but for files that went up at
+// that time, whatever the rules say of them now.
 type keptClearing struct {
 	t       *trees
 	ignore  *tree.Matcher
 	files   map[string]bool // paths of the new tree
 	folders map[string]bool // those above them
+	gone    map[string]bool // files of the tree of that time that the new one does not have
+	within  map[string]bool // folders above those
 	repo    bool            // the root's repository is what a clone left, for this tree
 }
 
 func (t *trees) clearForKept(w populateWish) error {
-	k := keptClearing{t: t, ignore: tree.NewMatcher(w.ignore, false), files: map[string]bool{}, folders: map[string]bool{}, repo: w.overClone}
+	k := keptClearing{t: t, ignore: tree.NewMatcher(w.ignore, false), files: map[string]bool{}, folders: map[string]bool{}, gone: map[string]bool{}, within: map[string]bool{}, repo: w.overClone}
 	if !w.overClone {
 		t.cloned = ""
 	}
 	for _, e := range w.entries {
 		k.files[e.Path] = true
-		for dir := parent(e.Path); dir != "" && !k.folders[dir]; dir = parent(dir) {
-			k.folders[dir] = true
-		}
+		foldersAbove(e.Path, k.folders)
+	}
+	for _, e := range w.gone {
+		k.gone[e.Path] = true
+		foldersAbove(e.Path, k.within)
 	}
 	if err := os.MkdirAll(t.root, newDirMode); err != nil {
 		return fileError("populate", t.root, err)
 	}
 	_, err := k.clear("")
 	return fileError("populate", t.root, err)
+}
+
+// foldersAbove adds the folders that a path is in.
+func foldersAbove(name string, to map[string]bool) {
+	for dir := parent(name); dir != "" && !to[dir]; dir = parent(dir) {
+		to[dir] = true
+	}
 }
 
 // clear clears one folder and reports whether nothing is left in it. No link is followed:
@@ -68,12 +80,14 @@ func (k *keptClearing) stays(name string, isDir bool) (bool, error) {
 		return true, nil
 	case name == ".git" || k.files[name]:
 		return false, nil
+	case !isDir && k.gone[name]:
+		return false, nil
 	case !isDir:
 		return !k.folders[name] && k.ignore.Ignored(name, false), nil
 	case k.folders[name]:
 		_, err := k.clear(name)
 		return true, err
-	case k.ignore.Ignored(name, true):
+	case !k.within[name] && k.ignore.Ignored(name, true):
 		return true, nil
 	}
 	empty, err := k.clear(name)

@@ -46,7 +46,14 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 	if err := s.recv(&nothing{}); err != nil {
 		return err
 	}
-	w := populateWish{lengths: lengths, view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, shallow: a.Shallow, entries: entries, overClone: a.OverClone, keepIgnored: a.KeepIgnored}
+	gone, err := readEntries(s)
+	if err != nil {
+		return err
+	}
+	if err := s.recv(&nothing{}); err != nil {
+		return err
+	}
+	w := populateWish{gone: gone, lengths: lengths, view: a.View, commit: a.Commit, branch: string(a.Branch), token: a.Token, format: a.Format, shallow: a.Shallow, entries: entries, overClone: a.OverClone, keepIgnored: a.KeepIgnored}
 	for range a.Ignores {
 		var f ignoreFile
 		if err := s.recv(&f); err != nil {

@@ -28,6 +28,7 @@ type populateWish struct {
 	overClone   bool // the bundle holds what a clone did not bring
 	keepIgnored bool // what the root holds at ignored paths stays
 	ignore      []tree.IgnoreFile
+	gone        []tree.Entry // their paths do not stay
 }
 
 // populate fills the root from a bundle. What an image holds there is moved aside, and

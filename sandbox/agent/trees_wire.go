@@ -12,9 +12,10 @@ import (
 
 // The tree operations as they travel.
 
-// After it come, as raw bytes and with an empty message between them, the entries and the
-// lengths of the objects in the bundle's pack; then Ignores messages with an ignoreFile
-// each, and the bundle, unless it is a file of the sandbox.
+// After it come, as raw bytes and with an empty message after each of them, the entries,
+// the lengths of the objects in the bundle's pack, and entries with the paths of the files
+// that are gone; then Ignores messages with an ignoreFile each, and the bundle, unless it
+// is a file of the sandbox.
 type populateArgs struct {
 	Commit string      `json:"commit"`
 	Branch wireString  `json:"branch,omitempty"`

@@ -41,13 +41,17 @@ func (r *Runtime) enterByAgent(ctx context.Context, h *held) (sandbox.Sandbox, e
 	return h.dialAgent(ctx, p)
 }
 
+// reconnectPatience is how long a call waits for a lost connection: a new sidecar, the
+// joining of the sandbox and a tunnel to it take several seconds.
+const reconnectPatience = 15 * time.Second
+
 // dialAgent joins the agent that runs in the sandbox.
 func (h *held) dialAgent(ctx context.Context, p *sidecarProcess) (*agentBox, error) {
 	first, err := h.tunnel(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	client, err := agent.Dial(ctx, first, agent.Options{Log: h.spec.Log, Redial: h.redial, PingInterval: tunnelPing, PingTimeout: tunnelPatience})
+	client, err := agent.Dial(ctx, first, agent.Options{Log: h.spec.Log, Redial: h.redial, PingInterval: tunnelPing, PingTimeout: tunnelPatience, Patience: reconnectPatience})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package modal
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +28,8 @@ const (
 	streamedContent = 8 << 20
 	// maxListing bounds what a directory may cost here, in bytes of its listing.
 	maxListing = 192 << 20
+	// maxDirEntries bounds it in entries, as the agent's client does.
+	maxDirEntries = 2_000_000
 )
 
 // resolve gives the path that a caller means.
@@ -87,16 +90,34 @@ func (d *direct) ReadDir(ctx context.Context, p string) ([]sandbox.DirEntry, err
 	if _, err := d.sh(ctx, op, at, script{name: "readdir.sh", args: []string{at}, out: f.Name(), max: maxListing}); err != nil {
 		return nil, err
 	}
+	out, err := readEntries(bufio.NewReaderSize(f, 64<<10), maxDirEntries)
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, refuse(sandbox.TooLarge, op, at, fmt.Sprintf("it has more than %d entries", maxDirEntries))
+	case err != nil:
+		return nil, refuse(sandbox.Unavailable, op, at, "the sandbox's answer cannot be read")
+	}
+	slices.SortFunc(out, func(a, b sandbox.DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+var errTooMany, errNoEntry = errors.New("too many entries"), errors.New("not an entry")
+
+// readEntries reads what readdir.sh prints, at most so many entries.
+func readEntries(in *bufio.Reader, most int) ([]sandbox.DirEntry, error) {
 	out := []sandbox.DirEntry{}
-	in := bufio.NewReaderSize(f, 64<<10)
+	r := records{in: in}
 	for {
-		record, err := in.ReadString(0)
-		if err != nil {
-			break
-		}
-		record = record[:len(record)-1]
-		if len(record) < 3 || strings.IndexByte(record[2:], '/') >= 0 {
-			return nil, refuse(sandbox.Unavailable, op, at, "the sandbox's answer cannot be read")
+		record, err := r.until(0)
+		switch {
+		case errors.Is(err, io.EOF):
+			return out, nil
+		case err != nil:
+			return nil, err
+		case len(record) < 3 || strings.IndexByte(record[2:], '/') >= 0:
+			return nil, errNoEntry
+		case len(out) == most:
+			return nil, errTooMany
 		}
 		kind := map[byte]string{'d': "directory", 'f': "file"}[record[0]]
 		if kind == "" {
@@ -104,8 +125,6 @@ func (d *direct) ReadDir(ctx context.Context, p string) ([]sandbox.DirEntry, err
 		}
 		out = append(out, sandbox.DirEntry{Name: record[2:], Type: kind, IsSymlink: record[1] == 'l'})
 	}
-	slices.SortFunc(out, func(a, b sandbox.DirEntry) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
 }
 
 // ReadFile implements [sandbox.Files]. The content comes to a file of this machine first.

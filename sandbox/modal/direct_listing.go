@@ -57,6 +57,9 @@ type listing struct {
 const (
 	maxListed      = 4 << 20
 	maxListedBytes = 1 << 30
+	// maxListedText bounds one listing's records in bytes: a watch reads listings without
+	// end.
+	maxListedText = 512 << 20
 	// maxPrunes bounds how many folders find is told to leave out.
 	maxPrunes = 300
 )
@@ -116,12 +119,13 @@ func readListing(in *bufio.Reader, gnu bool, word string, each func(listed) erro
 		}
 	}
 	var l listing
+	size := 0
 	for n := 0; ; n++ {
 		text, target, err := r.next()
 		if err != nil {
 			return l, &listingError{"its end is missing"}
 		}
-		if n > maxListed {
+		if size += len(text) + len(target); n > maxListed || size > maxListedText {
 			return l, &listingError{fmt.Sprintf("it has more than %d files", maxListed)}
 		}
 		head, rest, _ := strings.Cut(text, " ")
@@ -134,6 +138,7 @@ func readListing(in *bufio.Reader, gnu bool, word string, each func(listed) erro
 		case "!":
 			for name := range strings.SplitSeq(rest, "\n") {
 				l.unreadable = append(l.unreadable, relative(name))
+				n++
 			}
 			continue
 		case "sum":

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"glue-lsp/sandbox"
 	"glue-lsp/sandbox/agent"
@@ -46,10 +47,14 @@ type watch struct {
 	gnu    bool
 	word   string
 	events func([]sandbox.FileEvent)
+	argv   []string
 
-	p    *directProcess
-	past map[string]stamped
-	sums map[string]string // of young files, where times are not fine enough
+	mu sync.Mutex
+	p  *directProcess // the script, as it was started last
+
+	past     map[string]stamped
+	listings int               // how many were read
+	sums     map[string]string // of young files, where times are not fine enough
 
 	telling sync.Mutex // held while events are told
 	stopped atomic.Bool
@@ -74,15 +79,76 @@ func (w *watch) start(ctx context.Context, op string, recursive bool) error {
 	if err != nil {
 		return err
 	}
-	w.p, err = w.d.start(ctx, op, sandbox.ExecRequest{Argv: []string{"sh", "-c", text, "sh", w.word, w.at, how, depth}, Cwd: "/"}, true)
+	w.argv = []string{"sh", "-c", text, "sh", w.word, w.at, how, depth}
+	p, err := w.run(ctx, op)
 	if err != nil {
 		return err
 	}
-	pr, pw := io.Pipe()
 	first := make(chan error, 1)
-	w.d.watching.Go(func() {
+	w.d.watching.Go(func() { w.keep(op, p, first) })
+	select {
+	case err := <-first:
+		return w.d.failed(ctx, op, w.at, err)
+	case <-ctx.Done():
+		w.stop()
+		return ctx.Err()
+	}
+}
+
+// run starts the script.
+func (w *watch) run(ctx context.Context, op string) (*directProcess, error) {
+	p, err := w.d.start(ctx, op, sandbox.ExecRequest{Argv: w.argv, Cwd: "/"}, true)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	w.p = p
+	w.mu.Unlock()
+	if w.stopped.Load() {
+		w.end(p)
+	}
+	return p, nil
+}
+
+// The pauses before a script that has ended is started again, while that fails.
+const (
+	watchPause    = 100 * time.Millisecond
+	maxWatchPause = 30 * time.Second
+)
+
+// keep follows the script, and starts it again where it ended by nobody's wish, as with a
+// sidecar. What changed meanwhile is told then.
+func (w *watch) keep(op string, p *directProcess, first chan error) {
+	_ = w.followed(op, p, first) // first was told
+	for pause := watchPause; w.past != nil && !w.stopped.Load(); {
+		select {
+		case <-time.After(pause):
+		case <-w.d.alive.Done():
+			return
+		}
+		pause = min(2*pause, maxWatchPause)
+		before := w.listings
+		p, err := w.run(w.d.alive, op)
+		if err == nil {
+			err = w.followed(op, p, make(chan error, 1))
+		}
+		switch {
+		case w.listings > before:
+			pause = watchPause
+		case kindIs(err, sandbox.FileNotFound):
+			w.tell(w.difference(nil, nil)) // it may come again
+			w.past, w.sums = map[string]stamped{}, nil
+		}
+	}
+}
+
+// followed follows the script to its end, and says why that was.
+func (w *watch) followed(op string, p *directProcess, first chan<- error) error {
+	pr, pw := io.Pipe()
+	var passing sync.WaitGroup
+	passing.Go(func() {
 		var said strings.Builder
-		r, err := w.p.Wait(w.d.alive, func(s sandbox.Stream, _ int64, b []byte) error {
+		r, err := p.Wait(w.d.alive, func(s sandbox.Stream, _ int64, b []byte) error {
 			if s == sandbox.Stderr {
 				said.Write(b[:min(len(b), directLine-said.Len())])
 				return nil
@@ -95,17 +161,11 @@ func (w *watch) start(ctx context.Context, op string, recursive bool) error {
 		}
 		pw.CloseWithError(err)
 	})
-	w.d.watching.Go(func() {
-		err := w.follow(pr, first)
-		pr.CloseWithError(err)
-	})
-	select {
-	case err := <-first:
-		return w.d.failed(ctx, op, w.at, err)
-	case <-ctx.Done():
-		w.stop()
-		return ctx.Err()
-	}
+	err := w.follow(pr, first)
+	pr.CloseWithError(err)
+	w.end(p) // what it prints cannot be read
+	passing.Wait()
+	return err
 }
 
 // follow reads listing after listing and tells how they differ. The first one is only
@@ -140,6 +200,7 @@ func (w *watch) follow(r io.Reader, first chan<- error) error {
 			w.tell(w.difference(now, sums))
 		}
 		w.past, w.sums = now, sums
+		w.listings++
 	}
 }
 
@@ -197,10 +258,21 @@ func (w *watch) stop() {
 	if w.stopped.Swap(true) {
 		return
 	}
-	w.d.watching.Go(func() {
-		ctx, cancel := context.WithTimeout(w.d.alive, endTimeout)
-		defer cancel()
-		// Where it fails the sandbox's end ends it.
-		_ = w.p.Cancel(ctx)
-	})
+	w.mu.Lock()
+	p := w.p
+	w.mu.Unlock()
+	w.d.watching.Go(func() { w.end(p) })
+}
+
+// end ends the script, if it has not ended.
+func (w *watch) end(p *directProcess) {
+	select {
+	case <-p.over:
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(w.d.alive, endTimeout)
+	defer cancel()
+	// Where it fails the sandbox's end ends it.
+	_ = p.Cancel(ctx)
 }

@@ -79,11 +79,22 @@ func (h *held) ready(ctx context.Context, p *sidecarProcess) error {
 	if err := p.call(ctx, "sandbox/setEnding", params, nil); err != nil {
 		return err
 	}
-	if most > 0 {
-		// What an earlier ending left is older than what the sandbox holds.
-		return forgetEnding(h.spec.Dir)
-	}
+	h.mu.Lock()
+	h.outdated = most > 0
+	h.mu.Unlock()
 	return nil
+}
+
+// Captured deletes what an earlier ending left: it is older than what was captured now.
+func (h *held) Captured() error {
+	h.mu.Lock()
+	outdated := h.outdated
+	h.outdated = false
+	h.mu.Unlock()
+	if !outdated {
+		return nil
+	}
+	return forgetEnding(h.spec.Dir)
 }
 
 // leftBehind is what a sidecar wrote down about the sandbox that it ended.
@@ -151,7 +162,7 @@ func (r *Runtime) awaitSidecar(ctx context.Context, spec sandbox.Spec, s state) 
 	lock := flock.New(file, flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
 	if err == nil && !ok && spec.Progress != nil {
-		spec.Progress("waiting for what the last server left in Modal")
+		spec.Progress("waiting for the former server's sandbox to be saved")
 	}
 	if err == nil && !ok {
 		ok, err = lock.TryLockContext(ctx, lockPause)

@@ -2,7 +2,6 @@ package modal
 
 import (
 	"context"
-	"errors"
 	"path"
 	"sync"
 	"time"
@@ -17,15 +16,16 @@ type held struct {
 	spec sandbox.Spec
 	info sandbox.Info
 
-	joining sync.Mutex // one joining after a restart at a time
-
 	mu      sync.Mutex
 	state   state
 	p       *sidecarProcess // the one that holds it
+	joining *handover       // under way, after a restart
 	unheard func()          // ends the subscription
-	dead    *sandbox.Error
-	gone    chan struct{} // closed when it is dead
-	onDeath []func(*sandbox.Error)
+	// outdated: what an earlier ending left is worth nothing after the next capture.
+	outdated bool
+	dead     *sandbox.Error
+	gone     chan struct{} // closed when it is dead
+	onDeath  []func(*sandbox.Error)
 }
 
 // hold begins with a sandbox that a process has made or joined.
@@ -100,65 +100,6 @@ func (h *held) death() *sandbox.Error {
 
 func (h *held) isDead() bool { return h.death() != nil }
 
-// process gives the sidecar with this sandbox in its hands. After a restart of the
-// sidecar it joins the sandbox again, by its id.
-func (h *held) process(ctx context.Context) (*sidecarProcess, error) {
-	h.joining.Lock()
-	defer h.joining.Unlock()
-	if why := h.death(); why != nil {
-		return nil, why
-	}
-	p, err := h.rt.sidecar(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	same := h.p == p
-	s := h.state
-	h.mu.Unlock()
-	if same {
-		return p, nil
-	}
-	if _, err := attachTo(ctx, p, s); err != nil {
-		var e *sandbox.Error
-		if errors.As(err, &e) && e.Kind == sandbox.ExecutorDead && stillTalks(p) {
-			h.die(s.vanished(e))
-			return nil, h.death()
-		}
-		return nil, err
-	}
-	h.mu.Lock()
-	old := h.unheard
-	h.p = p
-	h.mu.Unlock()
-	old()
-	stop := p.subscribe(s.SandboxID, h.hear)
-	h.mu.Lock()
-	h.unheard = stop
-	h.mu.Unlock()
-	return p, h.ready(ctx, p)
-}
-
-func stillTalks(p *sidecarProcess) bool {
-	select {
-	case <-p.done():
-		return false
-	default:
-		return true
-	}
-}
-
-// attachTo joins a sandbox by its id.
-func attachTo(ctx context.Context, p *sidecarProcess, s state) (created, error) {
-	params := map[string]any{"sandboxId": s.SandboxID}
-	if !s.ExpiresAt.IsZero() {
-		params["expiresAt"] = float64(s.ExpiresAt.UnixMilli()) / 1000
-	}
-	var c created
-	err := p.call(ctx, "sandbox/attach", params, &c)
-	return c, err
-}
-
 const (
 	// endTimeout bounds the ending of a sandbox: Modal answers in well under a second.
 	endTimeout = 20 * time.Second
@@ -209,9 +150,7 @@ func (h *held) isForeign() bool {
 
 // release leaves the sandbox running, for somebody else.
 func (h *held) release() {
-	h.mu.Lock()
-	p := h.p
-	h.mu.Unlock()
+	p := h.endJoining()
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	_ = p.call(ctx, "sandbox/release", map[string]any{"sandboxId": h.info.ID}, nil)

@@ -104,8 +104,9 @@ func (h *held) claim(ctx context.Context, p *sidecarProcess) error {
 
 // letGo leaves a sandbox that stays to whoever comes next.
 func (h *held) letGo() {
+	p := h.endJoining()
 	h.mu.Lock()
-	p, s := h.p, h.state
+	s := h.state
 	h.mu.Unlock()
 	if s.Kept && h.death() == nil && stillTalks(p) {
 		ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)

@@ -60,7 +60,7 @@ func (r *Runtime) create(ctx context.Context, spec sandbox.Spec) (*held, error) 
 	}
 	defer p.subscribe(noteProgress, tell(spec))()
 	var made created
-	if err := p.call(ctx, "sandbox/create", params, &made); err != nil {
+	if err := p.callFor(ctx, "sandbox/create", params, &made, func(a answer) { endUnwanted(p, a, r.options().Log) }); err != nil {
 		r.renew(p, err)
 		return nil, opening(err)
 	}
@@ -70,6 +70,20 @@ func (r *Runtime) create(ctx context.Context, spec sandbox.Spec) (*held, error) 
 		h.state.From = h.info.Kept
 	}
 	return h, nil
+}
+
+// endUnwanted ends a sandbox that was made when nobody waited for it any more. The sidecar
+// does so itself, unless its answer had left when it heard of that.
+func endUnwanted(p *sidecarProcess, a answer, log func(string, ...any)) {
+	var made created
+	if a.decode("sandbox/create", &made) != nil || made.SandboxID == "" {
+		return // none was made
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	if err := p.call(ctx, "sandbox/terminate", map[string]any{"sandboxId": made.SandboxID}, nil); err != nil {
+		log("modal: ending sandbox %s, which nobody waits for: %v", made.SandboxID, err)
+	}
 }
 
 // tell passes progress on.

@@ -10,7 +10,9 @@ import (
 
 // Reopen gives what is left of a sandbox whose agent is gone, or its owner: what a sidecar
 // wrote down when it ended the sandbox (a [sandbox.Remains]); else a sandbox made of the
-// image that it kept; else, where only the agent died, the sandbox itself with another one.
+// image that it kept; else, where only the agent died or the sandbox stays, the sandbox
+// itself with another agent. An error is of kind FileNotFound when nothing is left, and
+// Conflict when somebody else works in it by now.
 func (r *Runtime) Reopen(ctx context.Context, spec sandbox.Spec, raw []byte) (sandbox.Sandbox, error) {
 	const op = "reopen"
 	s, err := readState(op, raw)
@@ -22,13 +24,9 @@ func (r *Runtime) Reopen(ctx context.Context, spec sandbox.Spec, raw []byte) (sa
 		return nil, err
 	}
 	left := readEnding(spec.Dir, s)
-	switch {
-	case left.Captured:
-		return r.openRemains(spec, s, left)
-	case left.ImageID != "":
-		return r.fromImage(ctx, spec, s, left)
-	case left.Ended:
-		return nil, nothingLeft(op, left.Problem)
+	// One that stays went on after it was captured, and holds more by now.
+	if left.Ended || !s.Kept && (left.Captured || left.ImageID != "") {
+		return r.openLeft(ctx, spec, s, left)
 	}
 	p, err := r.sidecar(ctx)
 	if err != nil {
@@ -36,7 +34,8 @@ func (r *Runtime) Reopen(ctx context.Context, spec sandbox.Spec, raw []byte) (sa
 	}
 	c, err := attachTo(ctx, p, s)
 	if kindIs(err, sandbox.ExecutorDead) && stillTalks(p) {
-		return nil, nothingLeft(op, err.Error())
+		left.Problem = err.Error()
+		return r.openLeft(ctx, spec, s, left)
 	}
 	if err != nil {
 		return nil, err
@@ -44,16 +43,29 @@ func (r *Runtime) Reopen(ctx context.Context, spec sandbox.Spec, raw []byte) (sa
 	h := r.hold(p, spec, c)
 	s.Instance = "" // of the one that is gone
 	h.take(s)
-	return h.orRelease(r.enter(ctx, h))
-}
-
-// orRelease lets go of a sandbox that could not be entered.
-func (h *held) orRelease(sb sandbox.Sandbox, err error) (sandbox.Sandbox, error) {
+	if s.Kept {
+		if err := h.claim(ctx, p); err != nil {
+			h.release()
+			return nil, err
+		}
+	}
+	sb, err := r.enter(ctx, h)
 	if err != nil {
-		h.release()
+		h.letGo()
 		return nil, err
 	}
 	return sb, nil
+}
+
+// openLeft opens what a sidecar left of a sandbox that is of no more use.
+func (r *Runtime) openLeft(ctx context.Context, spec sandbox.Spec, s state, left leftBehind) (sandbox.Sandbox, error) {
+	switch {
+	case left.Captured:
+		return r.openRemains(spec, s, left)
+	case left.ImageID != "":
+		return r.fromImage(ctx, spec, s, left)
+	}
+	return nil, nothingLeft("reopen", left.Problem)
 }
 
 func nothingLeft(op, why string) error {
@@ -112,7 +124,7 @@ func (o *reopened) State() []byte { return o.former.encode() }
 // Taken ends the former sandbox if that is still to be done. The image Modal forgets in its
 // own time.
 func (o *reopened) Taken(ctx context.Context) error {
-	if !o.left.Ended {
+	if !o.left.Ended && !o.former.Kept {
 		if err := o.rt.end(ctx, o.former.SandboxID); err != nil {
 			return err
 		}

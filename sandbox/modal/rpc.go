@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"glue-lsp/sandbox"
 )
@@ -92,6 +93,15 @@ func newRPC() *rpc {
 // a *sandbox.Error, by the sidecar's kind or ExecutorDead where it has ended, or ctx's,
 // whose end also ends the call over there.
 func (r *rpc) call(ctx context.Context, method string, params, result any) error {
+	return r.callFor(ctx, method, params, result, nil)
+}
+
+// lateTimeout bounds the wait for an answer that nobody waits for any more.
+const lateTimeout = 2 * time.Minute
+
+// callFor is call. An answer that comes although the call was given up goes to late, if
+// that is not nil, as a goroutine: what it tells of was made and is nobody's.
+func (r *rpc) callFor(ctx context.Context, method string, params, result any, late func(answer)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -105,7 +115,12 @@ func (r *rpc) call(ctx context.Context, method string, params, result any) error
 	id := r.last
 	r.waiting[id] = came
 	r.mu.Unlock()
-	defer r.forget(id)
+	given := false // to who waits for a late answer
+	defer func() {
+		if !given {
+			r.forget(id)
+		}
+	}()
 	if err := r.send(ctx, method, outgoing{ID: id, Method: method, Params: params}); err != nil {
 		return err
 	}
@@ -126,7 +141,22 @@ func (r *rpc) call(ctx context.Context, method string, params, result any) error
 			default: // it does not read: it is told nothing
 			}
 		}
+		if given = late != nil; given {
+			go r.awaitLate(id, came, late)
+		}
 		return ctx.Err()
+	}
+}
+
+func (r *rpc) awaitLate(id int64, came <-chan answer, late func(answer)) {
+	defer r.forget(id)
+	over := time.NewTimer(lateTimeout)
+	defer over.Stop()
+	select {
+	case a := <-came:
+		late(a)
+	case <-r.ended: // what it held it has ended
+	case <-over.C:
 	}
 }
 

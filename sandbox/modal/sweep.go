@@ -9,14 +9,18 @@ import (
 
 var _ sandbox.Sweeper = (*Runtime)(nil)
 
-// Owned lists the running sandboxes of this home on this machine, by their tags. They are
-// looked for in the app that is set, in every environment of Modal's.
+// Owned lists the running sandboxes of this home on this machine, by their tags, but for
+// those in which somebody of another home or machine works. They are looked for in the app
+// that is set, in every environment of Modal's.
 func (r *Runtime) Owned(ctx context.Context) ([]sandbox.Owned, error) {
 	return r.list(ctx, nil)
 }
 
 // End ends one of them.
 func (r *Runtime) End(ctx context.Context, id string) error { return r.end(ctx, id) }
+
+// Scope is the app that is set.
+func (r *Runtime) Scope() string { return r.options().App }
 
 // LongestLife is Modal's own bound.
 func (r *Runtime) LongestLife() time.Duration { return maxTimeout }
@@ -54,6 +58,9 @@ func (r *Runtime) list(ctx context.Context, tags map[string]string) ([]sandbox.O
 	for _, b := range found.Sandboxes {
 		if b.Tags[tagOwner] != id {
 			continue // whatever a server makes of the tags: what is not ours is not touched
+		}
+		if by := b.Tags[tagHolderOwner]; by != "" && by != id {
+			continue // it was made here, and somebody else works in it by now
 		}
 		out = append(out, sandbox.Owned{ID: b.SandboxID, Session: b.Tags[tagSession], ExpiresAt: created{ExpiresAt: b.ExpiresAt}.expires()})
 	}
