@@ -226,6 +226,9 @@ func (s *Session) captureDurably(ctx context.Context, seq int, sb sandbox.Sandbo
 	if isDead(commitsErr) || ctx.Err() != nil {
 		return commitsErr
 	}
+	if commitsErr == nil {
+		s.noteCaptured(sb)
+	}
 	return nil
 }
 

@@ -106,16 +106,22 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	sb := s.sb
 	s.mu.Unlock()
 	close(s.finished)
+	if out.Unavailable == nil {
+		// Before the record says that nothing of the sandbox is needed any more: who comes after
+		// a death from here on would end it. It has its own bound.
+		s.keepLeft(ctx, sb)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	// Whoever comes after a death from here on need not look at the sandbox again.
 	s.update(func(st *state) {
-		st.Final = out.Unavailable == nil || st.Recovered
-		st.Stays = st.Final && stays(sb)
+		st.Final = st.Final || out.Unavailable == nil || st.Recovered
+		st.Stays = st.Final && (st.Stays || stays(sb))
 	})
 	if err := s.save(true); err != nil {
 		s.m.o.Log("session %s: %v", s.ID(), err)
 	}
+	dead := sb.Err() != nil
 	left := s.endSandbox(ctx, sb, out)
 	s.waitForWork(ctx)
 	s.clearTree(out)
@@ -130,8 +136,10 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 		default:
 			st.State = Closed
 		}
-		st.Running = left != nil
+		// To close what was dead ends nothing that could not be ended when it died.
+		st.Running = left != nil || dead && st.Running
 	})
+	uncaptured := out.Unavailable != nil && s.mayBeCaptured(sb)
 	err := s.save(true)
 	s.release()
 	s.m.mu.Lock()
@@ -143,7 +151,7 @@ func (s *Session) terminate(ctx context.Context, out *Return, p Progress) error 
 	s.sb = nil
 	s.mu.Unlock()
 	s.m.announce(s)
-	if left != nil {
+	if left != nil || uncaptured || s.snapshotState().Running {
 		s.m.handOn(s)
 	}
 	return err

@@ -49,6 +49,25 @@ func (s *Session) keepToken(sb sandbox.Sandbox, before *state) error {
 	return s.save(false)
 }
 
+// holdsFiles reports whether a sandbox is the only place where its files are: one in the
+// cloud that has not ended.
+func holdsFiles(sb sandbox.Sandbox) bool {
+	_, ok := sb.(sandbox.Ender)
+	return ok
+}
+
+// noteCaptured says to a sandbox that is captured without this process that all it held is
+// safe here by now.
+func (s *Session) noteCaptured(sb sandbox.Sandbox) {
+	e, ok := sb.(sandbox.Ender)
+	if !ok {
+		return
+	}
+	if err := e.Captured(); err != nil {
+		s.m.o.Log("session %s: what an earlier server left is still there: %v", s.ID(), err)
+	}
+}
+
 // taken says to what a dead sandbox left that all of it is safe here.
 func taken(ctx context.Context, sb sandbox.Sandbox) error {
 	if r, ok := sb.(sandbox.Remains); ok {
@@ -74,7 +93,10 @@ func stays(sb sandbox.Sandbox) bool {
 // still be running although it should not: then the session stays owed to whoever can end
 // it, a finisher or the next start.
 func (s *Session) endSandbox(ctx context.Context, sb sandbox.Sandbox, out *Return) error {
-	s.keepLeft(ctx, sb)
+	if out.Unavailable != nil && s.mayBeCaptured(sb) {
+		sb.Detach() // it may run although nothing could talk to it
+		return nil
+	}
 	if st := s.snapshotState(); st.Stays {
 		sb.Detach()
 		s.warn("sandbox %s goes on%s; open a session with attach to join it", st.SandboxID, untilText(st.ExpiresAt))
@@ -92,6 +114,13 @@ func (s *Session) endSandbox(ctx context.Context, sb sandbox.Sandbox, out *Retur
 	return err
 }
 
+// mayBeCaptured reports whether a sandbox that was lost may still hold what was not
+// captured, for whoever tries it again.
+func (s *Session) mayBeCaptured(sb sandbox.Sandbox) bool {
+	st := s.snapshotState()
+	return holdsFiles(sb) && st.owed()
+}
+
 // keepTimeout bounds the keeping of a sandbox's files as an image.
 const keepTimeout = 5 * time.Minute
 
@@ -99,21 +128,27 @@ const keepTimeout = 5 * time.Minute
 // image, or, where that fails, in the sandbox itself for as long as it may live.
 func (s *Session) keepLeft(ctx context.Context, sb sandbox.Sandbox) {
 	st := s.snapshotState()
-	keeper, ok := sb.(sandbox.Keeper)
-	if !ok || st.Stays || len(st.LeftInside) == 0 || sb.Err() != nil {
+	archiver, ok := sb.(sandbox.Archiver)
+	if !ok && !holdsFiles(sb) || st.Stays || stays(sb) || len(st.LeftInside) == 0 || sb.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
 	n := len(st.LeftInside)
 	what := fmt.Sprintf("%d %s only in the sandbox, such as %s", n, plural(n, "file is", "files are"), st.LeftInside[0])
-	image, err := keeper.Keep(ctx)
-	if err != nil {
+	image, err := "", errors.ErrUnsupported
+	if ok {
+		image, err = archiver.Archive(ctx)
+	}
+	switch {
+	case err == nil:
+		s.warn("%s; all its files are kept in Modal as image %s, from which a session with modal.image set to that name starts", what, image)
+	case isDead(err), kindIs(err, sandbox.FileNotFound), sb.Err() != nil:
+		s.warn("%s, and went with it: %v", what, err)
+	default:
 		s.warn("%s, and could not be kept (%v)", what, err)
 		s.update(func(st *state) { st.Stays = true })
-		return
 	}
-	s.warn("%s; all its files are kept in Modal as image %s, from which a session with modal.image set to that name starts", what, image)
 }
 
 func untilText(at time.Time) string {

@@ -22,20 +22,32 @@ func (s *Session) watchExpiry() {
 	if !s.m.o.Now().Before(st.ExpiresAt) {
 		return // or it has none
 	}
+	s.mu.Lock()
+	sb := s.sb
+	s.mu.Unlock()
+	if sb == nil {
+		return
+	}
 	for _, mark := range expiryMarks {
 		if st.ExpiresAt.Sub(st.CreatedAt) <= mark {
 			continue // it never had that much
 		}
-		if !s.waitUntil(st.ExpiresAt.Add(-mark)) {
+		if !s.waitUntil(st.ExpiresAt.Add(-mark), sb.Done()) {
 			return
 		}
 		s.nears(st.ExpiresAt, mark)
 	}
 }
 
-// waitUntil waits for a time of day. It reports false when the session has ended.
-func (s *Session) waitUntil(at time.Time) bool {
+// waitUntil waits for a time of day. It reports false when the session has ended, or the
+// sandbox has.
+func (s *Session) waitUntil(at time.Time, gone <-chan struct{}) bool {
 	for {
+		select {
+		case <-gone:
+			return false
+		default:
+		}
 		left := at.Sub(s.m.o.Now())
 		if left <= 0 {
 			return true
@@ -43,6 +55,8 @@ func (s *Session) waitUntil(at time.Time) bool {
 		select {
 		case <-s.m.o.After(min(left, expiryGlance)):
 		case <-s.finished:
+			return false
+		case <-gone:
 			return false
 		}
 	}

@@ -174,3 +174,17 @@ func TestS4_AShortLifeIsNotWarnedOfAtItsBeginning(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 }
+
+func TestS4_NobodyIsWarnedOfTheEndOfASandboxThatIsGone(t *testing.T) {
+	f, clock := mortalFixture(t, 30*time.Minute)
+	s := f.open(OpenOptions{})
+	f.await(clock.waits)
+	f.kill(s)
+	clock.step(26 * time.Minute)
+	if _, err := s.Close(context.Background(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.alerts(); len(got) != 0 {
+		t.Errorf("told %q", got)
+	}
+}

@@ -17,16 +17,17 @@ import (
 // tree did not go up from this folder: what its repository has at HEAD is taken as the
 // base, so that what was changed since comes back, and the person is told.
 func (m *Manager) joinForeign(ctx context.Context, j sandbox.Joiner, o OpenOptions, p Progress) (_ *Session, err error) {
-	m.opening.Lock()
-	defer m.opening.Unlock()
-	if m.isClosing() {
-		return nil, shuttingDown()
-	}
 	folder, err := filepath.EvalSymlinks(o.Folder)
 	if err != nil {
 		return nil, &Error{Kind: "fileNotFound", Op: "open a session", Path: o.Folder, Message: fmt.Sprintf("the folder cannot be opened: %v", err), Err: err}
 	}
 	o.Folder, o.New = folder, true // the folder may well have a session of its own
+	ctx, under, err := m.beginOpening(ctx, turnKey{o.Runtime, folder}, p)
+	if err != nil {
+		return nil, err
+	}
+	defer under.end()
+	p = under.turn.tell(p)
 	g, err := m.git()
 	if err != nil {
 		return nil, gitError("open a session", err)
@@ -102,7 +103,7 @@ func asHeld(err error, id string) error {
 
 // lockSandbox keeps two sessions of this machine out of one sandbox.
 func (s *Session) lockSandbox(o OpenOptions) error {
-	file := filepath.Join(s.m.o.Home, "workspaces", cacheName(o.Runtime+"\x00"+o.Attach)+".sandbox.lock")
+	file := s.m.sandboxLock(o.Runtime, o.Attach)
 	l, other, err := takeLock(file, holder{PID: os.Getpid(), Session: s.ID(), Since: s.m.o.Now()})
 	if err != nil {
 		return &Error{Kind: "unavailable", Op: "attach", Path: file, Message: err.Error(), Err: err}

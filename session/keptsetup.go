@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,11 +23,14 @@ import (
 // keptFile, in the folder's cache, names the image.
 const keptFile = "setup.json"
 
-// keptImage is keptFile. Key stands for all that decides what setup makes: see keyOf.
+// keptImage is keptFile. Key stands for all that decides what setup makes: see keyOf. Sent
+// are the paths that had gone up when the image was made, each ended by a NUL: the image
+// holds those files, which no later session is to find.
 type keptImage struct {
 	Key   string    `json:"key"`
 	Image string    `json:"image"`
 	At    time.Time `json:"at"`
+	Sent  []byte    `json:"sent"`
 }
 
 // keptSetup is a session's part in it.
@@ -38,6 +42,7 @@ type keptSetup struct {
 	once  sync.Once
 	known chan struct{} // closed when key is set, or never will be
 	key   string
+	used  keptImage // what the sandbox was to start from
 }
 
 // newKeptSetup gives nil where nothing can be kept.
@@ -81,15 +86,35 @@ func (k *keptSetup) image(ctx context.Context) (string, error) {
 		return "", ctx.Err()
 	}
 	if kept := readKept(k.file); k.key != "" && kept.Key == k.key {
+		k.used = kept
 		return kept.Image, nil
 	}
 	return "", nil
 }
 
+// gone are the files that the image holds of the tree of its time and that a tree does not
+// have. It is asked once the sandbox has started from the image.
+func (k *keptSetup) gone(entries []tree.Entry) []string {
+	if k == nil {
+		return nil
+	}
+	here := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		here[e.Path] = true
+	}
+	var gone []string
+	for path := range strings.SplitSeq(string(k.used.Sent), "\x00") {
+		if path != "" && !here[path] {
+			gone = append(gone, path)
+		}
+	}
+	return gone
+}
+
 func readKept(file string) keptImage {
 	var kept keptImage
 	b, err := os.ReadFile(file)
-	if err != nil || json.Unmarshal(b, &kept) != nil {
+	if err != nil || json.Unmarshal(b, &kept) != nil || kept.Sent == nil {
 		return keptImage{}
 	}
 	return kept
@@ -128,19 +153,44 @@ func (s *Session) keepSetup(ctx context.Context, sb sandbox.Sandbox, key string,
 		s.m.o.Log("session %s: what setup made is not kept: %s", s.ID(), why)
 		return
 	}
+	sent, err := s.sent(ctx)
+	if err != nil {
+		s.m.o.Log("session %s: what setup made is not kept: %v", s.ID(), err)
+		return
+	}
 	p.say("keeping what setup made for the next session", -1)
 	image, err := keeper.Keep(ctx)
 	if err != nil {
 		s.m.o.Log("session %s: what setup made could not be kept: %v", s.ID(), err)
 		return
 	}
-	b, err := json.Marshal(keptImage{Key: s.keptSetup.keyOf(key), Image: image, At: s.m.o.Now()})
+	b, err := json.Marshal(keptImage{Key: s.keptSetup.keyOf(key), Image: image, At: s.m.o.Now(), Sent: sent})
 	if err == nil {
 		err = renameio.WriteFile(s.keptSetup.file, b, 0o600)
 	}
 	if err != nil {
 		s.m.o.Log("session %s: what setup made could not be noted: %v", s.ID(), err)
 	}
+}
+
+// sent are the paths that went up at the start, and those that the sandbox has by now, each
+// ended by a NUL.
+func (s *Session) sent(ctx context.Context) ([]byte, error) {
+	st := s.snapshotState()
+	all := []byte{}
+	for _, of := range []string{st.BaseTree, st.Agreed} {
+		entries, err := s.store.Repo.ReadTree(ctx, of)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			all = append(append(all, e.Path...), 0)
+		}
+		if st.BaseTree == st.Agreed {
+			break
+		}
+	}
+	return all, nil
 }
 
 // notToKeep says why an image of the sandbox would not stand for what setup made: it

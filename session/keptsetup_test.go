@@ -148,3 +148,35 @@ func TestF30_WhatSetupMadeIsKeptAlsoUnderATreeOverTheCap(t *testing.T) {
 		t.Errorf("after a broken clone: %q after %d runs", got, runs())
 	}
 }
+
+func TestF30_WhatWentUpBeforeIsNotInTheImageForLaterSessions(t *testing.T) {
+	f, _, o, runs := keeping(t)
+	f.write("deps/vendored.txt", "tracked below an ignored folder\n")
+	f.git("-C", f.repo, "add", "-f", "deps/vendored.txt")
+	f.commit("vendored")
+	f.write("deps/wanted.txt", "ignored, and named by include\n")
+	f.write("key.txt", "not yet excluded\n")
+	f.write("notes.txt", "not yet ignored\n")
+	o.Include = []string{"deps/wanted.txt"}
+	const look = "cat deps/made; ls deps; ls *.txt; git status --porcelain"
+	s := f.open(o)
+	if got, want := f.output(s, look), "1\nmade\nvendored.txt\nwanted.txt\na.txt\nb.txt\nkey.txt\nnotes.txt"; got != want {
+		t.Fatalf("the first session has %q, want %q", got, want)
+	}
+	f.end(s)
+
+	for _, name := range []string{"deps/vendored.txt", "deps/wanted.txt"} {
+		if err := os.Remove(filepath.Join(f.repo, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.write(".gitignore", "deps/\nnotes.txt\n")
+	o.Exclude = []string{"key.txt"}
+	s = f.open(o)
+	if got, want := f.output(s, look), "1\nmade\na.txt\nb.txt"; got != want || runs() != 1 {
+		t.Errorf("the second session has %q after %d runs, want %q", got, runs(), want)
+	}
+	if got := f.giveBack(s); len(got.Files) > 0 {
+		t.Errorf("it comes back: %+v", got.Files)
+	}
+}

@@ -78,7 +78,8 @@ type Manager struct {
 
 	git func() (*git.Git, error)
 
-	opening    sync.Mutex // one opening at a time per process; see Open
+	turns      turns
+	openings   sync.WaitGroup // those under way; none begins once closing is set
 	announcing sync.Mutex
 
 	mu     sync.Mutex
@@ -413,13 +414,22 @@ func (m *Manager) closeAll() error {
 	m.mu.Unlock()
 	close(m.stopped)
 	defer m.beside.Wait()
-	// An opening that is under way finds out when it is done; see Open.
-	m.opening.Lock()
-	defer m.opening.Unlock()
+	done := map[*Session]bool{}
+	err := m.endOpen(done)
+	// What was ready at that moment is open now; what was not has been taken down.
+	m.openings.Wait()
+	return errors.Join(err, m.endOpen(done))
+}
+
+// endOpen ends the open sessions that are not in done, and notes them there.
+func (m *Manager) endOpen(done map[*Session]bool) error {
 	m.mu.Lock()
 	var all []*Session
 	for _, s := range m.open {
-		all = append(all, s)
+		if !done[s] {
+			done[s] = true
+			all = append(all, s)
+		}
 	}
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)

@@ -262,3 +262,17 @@ func TestAnImageThatModalCannotBuildIsSaidWithWhatWasPrintedLast(t *testing.T) {
 		t.Errorf("a session is left: %v", list)
 	}
 }
+
+func TestU4_WithoutAnAgentTooFilesThatStayInsideAreKeptAsAnImage(t *testing.T) {
+	f := newFixture(t)
+	f.onModal(func(o *modal.Options) { o.Transport = "direct" })
+	s := f.open(OpenOptions{})
+	f.run(s, "truncate -s 2G hole.bin; echo small >small.txt")
+	f.end(s)
+	if told := strings.Join(s.Info().Warnings, "\n"); !strings.Contains(told, "hole.bin; all its files are kept in Modal as image im-") {
+		t.Errorf("told %q", told)
+	}
+	if st, err := readState(s.Dir()); err != nil || st.Stays || st.Running {
+		t.Errorf("on disk: %+v %v", st, err)
+	}
+}

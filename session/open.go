@@ -71,16 +71,9 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 	}
 	switch {
 	case o.Resume != "":
-		return m.resume(ctx, o)
+		return m.resume(ctx, o, p)
 	case o.Attach != "":
 		return m.attach(ctx, rt, o, p)
-	}
-	// One opening at a time: two requests for one folder get one session, and the
-	// second of two folders waits for less than a second.
-	m.opening.Lock()
-	defer m.opening.Unlock()
-	if m.isClosing() {
-		return nil, shuttingDown()
 	}
 	folder, err := filepath.EvalSymlinks(o.Folder)
 	if err != nil {
@@ -90,17 +83,27 @@ func (m *Manager) Open(ctx context.Context, o OpenOptions, p Progress) (*Session
 		}
 	}
 	o.Folder = folder
+	ctx, under, err := m.beginOpening(ctx, turnKey{o.Runtime, folder}, p)
+	if err != nil {
+		return nil, err
+	}
+	defer under.end()
+	p = under.turn.tell(p)
 	if !o.New {
 		if s := m.openOn(folder, o.Runtime); s != nil {
 			s.claimed()
 			return s, nil
 		}
-		if s := m.resumeOn(ctx, o); s != nil {
+		if s := m.resumeOn(ctx, o, p); s != nil {
 			return s, nil
 		}
 	}
 	s, err := m.start(ctx, rt, o, p)
 	if err != nil {
+		if m.isClosing() {
+			m.o.Log("an opening was given up: %v", err)
+			err = shuttingDown()
+		}
 		return nil, err
 	}
 	m.mu.Lock()

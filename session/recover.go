@@ -77,8 +77,11 @@ func (m *Manager) resumeForNow(ctx context.Context, st *state, o OpenOptions) *S
 }
 
 func (m *Manager) rejoinUnasked(ctx context.Context, st *state, o OpenOptions) *Session {
-	m.opening.Lock()
-	defer m.opening.Unlock()
+	ctx, under, err := m.beginOpening(ctx, turnKey{st.Runtime, st.Folder}, nil)
+	if err != nil {
+		return nil
+	}
+	defer under.end()
 	if m.openOn(st.Folder, st.Runtime) != nil {
 		return nil
 	}
@@ -86,7 +89,8 @@ func (m *Manager) rejoinUnasked(ctx context.Context, st *state, o OpenOptions) *
 	if err != nil {
 		return nil
 	}
-	s, err := m.rejoin(ctx, own, st, o, false)
+	// Whoever asks for the folder meanwhile hears of it.
+	s, err := m.rejoin(ctx, own, st, rejoining{opts: o, tell: under.turn.tell(nil)})
 	if err != nil {
 		_ = own.Close()
 		return nil
@@ -240,6 +244,9 @@ func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spar
 	case ctx.Err() != nil:
 		_ = own.Close()
 		return nil, ctx.Err()
+	case kindIs(err, sandbox.Conflict): // it is another's by now
+		_ = own.Close()
+		return nil, err
 	case spare && !kindIs(err, sandbox.ExecutorDead):
 		_ = own.Close()
 		return nil, err
@@ -259,7 +266,7 @@ func (m *Manager) salvage(ctx context.Context, own *flock.Flock, st *state, spar
 func join(ctx context.Context, rt sandbox.Runtime, spec sandbox.Spec, state []byte) (sandbox.Sandbox, error) {
 	for began := time.Now(); ; {
 		sb, err := rt.Attach(ctx, spec, state)
-		if err == nil || kindIs(err, sandbox.ExecutorDead) || time.Since(began) > deathSeen {
+		if err == nil || kindIs(err, sandbox.ExecutorDead) || kindIs(err, sandbox.Conflict) || time.Since(began) > deathSeen {
 			return sb, err
 		}
 		select {
@@ -338,23 +345,24 @@ func (m *Manager) wrapUpFor(ctx context.Context, own *flock.Flock, st *state, sb
 	return nil, nil
 }
 
-// captureLeft captures, by a sandbox that was started for it alone, what a dead one left.
+// captureLeft captures what a dead sandbox left: by another that was started for it alone,
+// or by itself where only what talked to it was dead.
 func (m *Manager) captureLeft(ctx context.Context, own *flock.Flock, st *state, sb sandbox.Sandbox, why error) error {
 	s, err := m.adopt(ctx, own, st, sb, OpenOptions{})
 	if err != nil {
 		_ = own.Close()
-		return errors.Join(err, closeQuietly(ctx, sb))
+		return errors.Join(err, leaveToNext(ctx, sb))
 	}
 	s.quiet = true
 	// In case that this process dies as well: the next one looks at the same tree.
 	if err := s.save(false); err != nil {
 		_ = own.Close()
-		return errors.Join(err, closeQuietly(ctx, sb))
+		return errors.Join(err, leaveToNext(ctx, sb))
 	}
 	s.work()
 	if err = s.check.take(ctx); err != nil {
 		s.stopWork()
-		err = errors.Join(err, closeQuietly(ctx, sb))
+		err = errors.Join(err, leaveToNext(ctx, sb))
 		s.leave(ctx)
 		return err
 	}
@@ -377,6 +385,16 @@ func closeQuietly(ctx context.Context, sb sandbox.Sandbox) error {
 		return err
 	}
 	return nil
+}
+
+// leaveToNext lets go of what Reopen gave and that could not be captured. Where the files
+// are in the sandbox alone it goes on, for whoever tries it next.
+func leaveToNext(ctx context.Context, sb sandbox.Sandbox) error {
+	if holdsFiles(sb) {
+		sb.Detach()
+		return nil
+	}
+	return closeQuietly(ctx, sb)
 }
 
 // letGo ends this process's part in a session and leaves the session and its sandbox as
@@ -436,13 +454,26 @@ func (s *Session) captureDead(ctx context.Context) error {
 	if err = s.save(false); err == nil { // whoever comes next finds this one
 		err = s.captureDurably(ctx, s.check.next(), sb)
 	}
-	if err == nil {
-		if ending := taken(ctx, sb); ending != nil {
-			s.update(func(st *state) { st.Running = true })
-			s.m.o.Log("session %s: ending what is left of its sandbox: %v", s.ID(), ending)
-		}
+	if err != nil {
+		return errors.Join(err, leaveToNext(ctx, sb))
 	}
-	return errors.Join(err, closeQuietly(ctx, sb))
+	s.keepLeft(ctx, sb)
+	if st := s.snapshotState(); st.Stays || stays(sb) {
+		s.update(func(st *state) { st.Stays = true })
+		sb.Detach()
+		return nil
+	}
+	ending := taken(ctx, sb)
+	closing := closeQuietly(ctx, sb)
+	if holdsFiles(sb) {
+		ending = errors.Join(ending, closing) // it costs money until it has ended
+	}
+	if ending != nil {
+		s.update(func(st *state) { st.Running = true })
+		s.m.o.Log("session %s: ending what is left of its sandbox: %v", s.ID(), ending)
+		return nil
+	}
+	return closing
 }
 
 // awaitRecovery waits, after a call said that the sandbox is gone, until what it left is

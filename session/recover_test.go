@@ -129,7 +129,11 @@ func TestASessionThatWasTakenUpStaysOnceItIsUsed(t *testing.T) {
 	f.die(s)
 	f.another()
 	f.m.o.ClaimWait = 20 * time.Millisecond
-	f.m.opening.Lock() // nobody takes it up before it is used
+	// Nobody takes it up before it is used.
+	held, err := f.m.turns.take(context.Background(), turnKey{s.state.Runtime, s.state.Folder}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.recover(f.here()) })
 	wg.Go(func() {
@@ -138,7 +142,7 @@ func TestASessionThatWasTakenUpStaysOnceItIsUsed(t *testing.T) {
 			t.Errorf("opened: %v", err)
 		}
 	})
-	f.m.opening.Unlock()
+	held.leave()
 	wg.Wait()
 	again := f.open(OpenOptions{})
 	for range 10 {

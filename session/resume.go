@@ -20,9 +20,19 @@ import (
 
 // resume goes on with a session: with this process's own, or with that of an owner that
 // died, in the same sandbox. It never makes a new one.
-func (m *Manager) resume(ctx context.Context, o OpenOptions) (*Session, error) {
-	m.opening.Lock()
-	defer m.opening.Unlock()
+func (m *Manager) resume(ctx context.Context, o OpenOptions, p Progress) (*Session, error) {
+	var key turnKey
+	if isSessionID(o.Resume) {
+		if st, err := readState(m.sessionDir(o.Resume)); err == nil { // else takeOver says what is wrong
+			key = turnKey{st.Runtime, st.Folder}
+		}
+	}
+	ctx, under, err := m.beginOpening(ctx, key, p)
+	if err != nil {
+		return nil, err
+	}
+	defer under.end()
+	p = under.turn.tell(p)
 	s, err := m.Get(o.Resume)
 	if err == nil && s.Info().State != StateLost {
 		s.claimed()
@@ -32,7 +42,7 @@ func (m *Manager) resume(ctx context.Context, o OpenOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err = m.rejoin(ctx, own, st, o, true)
+	s, err = m.rejoin(ctx, own, st, rejoining{o, p, true})
 	if err == nil {
 		return s, nil
 	}
@@ -40,8 +50,8 @@ func (m *Manager) resume(ctx context.Context, o OpenOptions) (*Session, error) {
 		_ = own.Close()
 		return nil, err
 	}
-	// It cannot be joined. What it left is still worth having.
-	if st.owed() {
+	// It cannot be joined. What it left is still worth having, unless others work in it.
+	if st.owed() && !kindIs(err, sandbox.Conflict) {
 		m.salvageOrLog(ctx, own, st)
 	} else {
 		if st.Stays && kindIs(err, sandbox.ExecutorDead) {
@@ -67,11 +77,14 @@ func (m *Manager) attach(ctx context.Context, rt sandbox.Runtime, o OpenOptions,
 		}
 		if st.open() || m.staysOn(st) {
 			o.Resume = st.ID
-			return m.resume(ctx, o)
+			return m.resume(ctx, o, p)
 		}
 		return nil, m.gone(st.ID, &sandbox.Error{Kind: sandbox.ExecutorDead, Op: "attach", Message: "it was ended with its session"})
 	}
 	if j, ok := rt.(sandbox.Joiner); ok {
+		if err := m.refuseOpening(ctx, rt, o); err != nil {
+			return nil, err
+		}
 		return m.joinForeign(ctx, j, o, p)
 	}
 	return nil, &Error{
@@ -81,8 +94,8 @@ func (m *Manager) attach(ctx context.Context, rt sandbox.Runtime, o OpenOptions,
 }
 
 // resumeOn goes on with the newest session on a folder if its owner died and its sandbox
-// still runs; else nil. The caller holds opening.
-func (m *Manager) resumeOn(ctx context.Context, o OpenOptions) *Session {
+// still runs; else nil. The caller has the folder's turn.
+func (m *Manager) resumeOn(ctx context.Context, o OpenOptions, p Progress) *Session {
 	states, err := m.states()
 	if err != nil {
 		return nil
@@ -98,7 +111,7 @@ func (m *Manager) resumeOn(ctx context.Context, o OpenOptions) *Session {
 		if err != nil {
 			return nil // somebody has it, who is not dead then
 		}
-		s, err := m.rejoin(ctx, own, st, o, true)
+		s, err := m.rejoin(ctx, own, st, rejoining{o, p, true})
 		if err != nil {
 			_ = own.Close()
 			m.o.Log("session %s is not taken up again: %v", st.ID, err)
@@ -167,10 +180,17 @@ func (m *Manager) takeOver(ctx context.Context, id string, patience time.Duratio
 	return own, st, nil
 }
 
-// rejoin makes a session of a dead owner this process's, with its sandbox as it runs;
-// asked says that somebody wants it. On failure the lock stays the caller's. The caller
-// holds opening.
-func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, o OpenOptions, asked bool) (*Session, error) {
+// rejoining says how a session is taken up, who hears of it, and whether somebody asked for
+// it.
+type rejoining struct {
+	opts  OpenOptions
+	tell  Progress
+	asked bool
+}
+
+// rejoin makes a session of a dead owner this process's, with its sandbox as it runs. On
+// failure the lock stays the caller's. The caller has the folder's turn.
+func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, how rejoining) (*Session, error) {
 	switch {
 	case m.isClosing():
 		return nil, shuttingDown()
@@ -181,11 +201,13 @@ func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, o Ope
 	if err != nil {
 		return nil, err
 	}
-	sb, err := rt.Attach(ctx, m.specOf(st), st.Sandbox)
+	spec := m.specOf(st)
+	spec.Progress = func(message string) { how.tell.say(message, -1) }
+	sb, err := rt.Attach(ctx, spec, st.Sandbox)
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.adopt(ctx, own, st, sb, o)
+	s, err := m.adopt(ctx, own, st, sb, how.opts)
 	if err == nil {
 		err = s.prepareEnding(ctx, sb)
 	}
@@ -199,7 +221,7 @@ func (m *Manager) rejoin(ctx context.Context, own *flock.Flock, st *state, o Ope
 		sb.Detach()
 		return nil, err
 	}
-	s.unclaimed = !asked
+	s.unclaimed = !how.asked
 	s.keepEarlierReturn()
 	if !st.Separate {
 		// Nobody has it who does not work on this folder already; then this is a separate one.

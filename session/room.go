@@ -73,11 +73,10 @@ func (s *Session) noteSkipped(skipped []tree.Skipped, r room) (only []string) {
 		if sk.Reason == tree.TooMuch {
 			sk.Reason, sk.Detail = r.kind, r.why
 		}
-		switch sk.Reason {
-		case tree.NoRoom:
+		if sk.Reason == tree.NoRoom {
 			s.unread = append(s.unread, sk)
-			only = append(only, sk.Path)
-		case tree.TooLarge, tree.Unstable, tree.Unreadable:
+		}
+		if sk.Reason.OnlyInside() {
 			only = append(only, sk.Path)
 		}
 		if byReason[sk.Reason] == nil {

@@ -103,8 +103,8 @@ func TestF30_ACancelledSetupStartsNoCommandAndRunsAgain(t *testing.T) {
 		started <- err
 	}()
 	eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(f.home, "trees", s.ID(), "w", ".setup-log"))
-		return err == nil
+		log, _ := os.ReadFile(filepath.Join(f.home, "trees", s.ID(), "w", ".setup-log"))
+		return string(log) == "begun\n"
 	})
 	cancel()
 	if err := <-started; !isCanceled(err) {

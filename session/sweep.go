@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"glue-lsp/sandbox"
@@ -31,12 +32,20 @@ const sweepTimeout = 20 * time.Second
 func (m *Manager) Sweep(ctx context.Context, dry bool) ([]Swept, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
+	states, err := m.states()
+	if err != nil {
+		return nil, err
+	}
 	var out []Swept
 	var errs []error
 	for name, rt := range m.o.Runtimes {
 		sw, ok := rt.(sandbox.Sweeper)
-		mark := modified(m.sweepMark(name))
-		if !ok || !m.o.Now().Before(mark) {
+		if !ok {
+			continue
+		}
+		file := m.sweepMark(name, sw)
+		mark := modified(file)
+		if !m.o.Now().Before(mark) {
 			continue
 		}
 		found, err := sw.Owned(ctx)
@@ -44,9 +53,10 @@ func (m *Manager) Sweep(ctx context.Context, dry bool) ([]Swept, error) {
 			errs = append(errs, fmt.Errorf("looking for sandboxes of %s that run for nobody: %w", name, err))
 			continue
 		}
-		nothing := true
+		// One that is being started may not be listed yet.
+		nothing := !slices.ContainsFunc(states, func(st *state) bool { return st.Runtime == name && st.owed() })
 		for _, o := range found {
-			why, orphan := m.orphaned(name, o)
+			why, orphan := m.orphaned(name, o, states)
 			if why == "" {
 				nothing = false
 				continue
@@ -63,8 +73,8 @@ func (m *Manager) Sweep(ctx context.Context, dry bool) ([]Swept, error) {
 			nothing = nothing && s.Ended
 			out = append(out, s)
 		}
-		if nothing && modified(m.sweepMark(name)).Equal(mark) { // else one was started meanwhile
-			_ = os.Remove(m.sweepMark(name)) // it is only looked for again
+		if nothing && modified(file).Equal(mark) { // else one was started meanwhile
+			_ = os.Remove(file) // it is only looked for again
 		}
 	}
 	return out, errors.Join(errs...)
@@ -72,7 +82,16 @@ func (m *Manager) Sweep(ctx context.Context, dry bool) ([]Swept, error) {
 
 // orphaned says why a sandbox is nobody's, or why it is to stay; "" is for one that is
 // somebody's to see to.
-func (m *Manager) orphaned(runtime string, o sandbox.Owned) (why string, orphan bool) {
+func (m *Manager) orphaned(runtime string, o sandbox.Owned, states []*state) (why string, orphan bool) {
+	// Another session than its maker's may have joined it.
+	if isLocked(m.sandboxLock(runtime, o.ID)) {
+		return "", false
+	}
+	for _, st := range states {
+		if st.Runtime == runtime && st.SandboxID == o.ID && st.ID != o.Session && st.owed() {
+			return "", false
+		}
+	}
 	dir := m.sessionDir(o.Session)
 	if o.Session == "" || !isSessionID(o.Session) {
 		return "it belongs to no session", true
@@ -99,11 +118,43 @@ func (m *Manager) orphaned(runtime string, o sandbox.Owned) (why string, orphan 
 	return "its session " + o.Session + " has ended", true
 }
 
+// refuseOpening refuses a sandbox that a session of this machine is still opening, and whose
+// record does not name it yet. Where none can be listed nobody can say.
+func (m *Manager) refuseOpening(ctx context.Context, rt sandbox.Runtime, o OpenOptions) error {
+	sw, ok := rt.(sandbox.Sweeper)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	found, err := sw.Owned(ctx)
+	if err != nil {
+		m.o.Log("looking for the session of sandbox %s: %v", o.Attach, err)
+		return nil
+	}
+	for _, one := range found {
+		if one.ID != o.Attach || !isSessionID(one.Session) {
+			continue
+		}
+		if lock := lockOf(m.sessionDir(one.Session)); isLocked(lock) {
+			e := busy(one.Session, readHolder(lock))
+			e.Op = "attach to sandbox " + o.Attach
+			return e
+		}
+	}
+	return nil
+}
+
+// sandboxLock is the lock that a session has which joined a sandbox of another's.
+func (m *Manager) sandboxLock(runtime, id string) string {
+	return filepath.Join(m.o.Home, "workspaces", cacheName(runtime+"\x00"+id)+".sandbox.lock")
+}
+
 // Looking for sandboxes in the cloud costs a process and a network. A file whose time is
 // the end of the longest life of any that was started here says whether there can be some.
 
-func (m *Manager) sweepMark(runtime string) string {
-	return filepath.Join(m.o.Home, "workspaces", "may-run-"+runtime)
+func (m *Manager) sweepMark(runtime string, sw sandbox.Sweeper) string {
+	return filepath.Join(m.o.Home, "workspaces", "may-run-"+runtime+"-"+cacheName(sw.Scope()))
 }
 
 // startsOne notes, before it is started, that a sandbox may run from now on.
@@ -112,7 +163,7 @@ func (m *Manager) startsOne(runtime string, rt sandbox.Runtime) {
 	if !ok {
 		return
 	}
-	file := m.sweepMark(runtime)
+	file := m.sweepMark(runtime, sw)
 	until := m.o.Now().Add(sw.LongestLife())
 	err := os.WriteFile(file, nil, 0o600)
 	if err == nil {

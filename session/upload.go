@@ -218,6 +218,7 @@ func (s *Session) send(ctx context.Context, up *upload, p Progress) error {
 		Bundle: f, BundlePath: bundle, Size: up.base.BundleSize, Lengths: up.base.Lengths, Commit: up.base.Commit, Branch: up.branch, Format: up.format,
 		Entries: up.snap.Entries, Token: token, Shallow: up.past.Cut, Progress: s.sayUpload(p),
 		OverClone: up.clonedFrom != "", KeepIgnored: s.sb.Info().Kept != "", Ignore: s.ignore.current,
+		Gone: s.keptSetup.gone(up.snap.Entries),
 	})
 	if err != nil {
 		s.ws.ForgetPacks() // in case that one of them was the reason
