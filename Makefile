@@ -11,7 +11,7 @@ export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOLS := .tools
 PKGS := ./...
-# How often `make test` repeats up to three tests that failed; it names them either way.
+# How often `make test` repeats up to six tests that failed; it names them either way.
 RERUN ?= 0
 
 .PHONY: help
@@ -70,7 +70,7 @@ unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects modalemu python # all 
 
 .PHONY: test
 test: deps trees projects build format lint vet emulator sidecar $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
-	$(TOOLS)/gotestsum --format pkgname-and-test-fails --rerun-fails=$(RERUN) --rerun-fails-max-failures=3 --packages="$(PKGS)" -- -timeout 15m
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails --rerun-fails=$(RERUN) --rerun-fails-max-failures=6 --packages="$(PKGS)" -- -timeout 25m
 
 .PHONY: modalemu
 modalemu: # the emulator of Modal, for tests

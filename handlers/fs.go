@@ -234,9 +234,9 @@ func (s *Server) fsReadFile(ctx context.Context, p *readFileParams) (readFileRes
 	}
 	report := s.withToken(p.WorkDoneToken, "Reading a file")
 	defer report.end("")
-	length := int64(-1)
+	length := int64(maxRead + 1)
 	if p.Length != nil {
-		length = *p.Length
+		length = min(length, *p.Length)
 	}
 	r, size, err := files.ReadFile(ctx, path, p.Offset, length)
 	if err != nil {

@@ -262,7 +262,7 @@ func TestShutdownIsQuickAndAFinisherDoesTheRest(t *testing.T) {
 	e := p.editor()
 	s := p.halfWay(e)
 	// A command that takes its time to end, with something to save at the end of it.
-	e.Begin("glue/exec", map[string]any{"command": "trap 'sleep 5; echo last > last.txt; exit' TERM; touch trapped; while :; do sleep 0.02; done"})
+	e.Begin("glue/exec", map[string]any{"command": "trap 'sleep 1.5; echo last > last.txt; exit' TERM; touch trapped; while :; do sleep 0.02; done"})
 	p.appears(p.inside(s.ID, "trapped"))
 	began := time.Now()
 	e.Call("shutdown", nil, nil)
