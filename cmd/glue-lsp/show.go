@@ -150,7 +150,7 @@ func printReturn(w io.Writer, id string, r *session.Return) (left bool) {
 	if r.Applied {
 		fmt.Fprintln(w, "Applied.")
 	}
-	if left {
+	if len(r.Conflicts)+len(r.Skipped) > 0 || !r.Applied && left {
 		fmt.Fprintf(w, "What was not applied is kept as session %s (glue-lsp sessions show %s).\n", id, id)
 	}
 	return left
