@@ -22,6 +22,9 @@ from .wire import Connection, FramingError
 
 log = logging.getLogger(__name__)
 
+# Seconds; the interpreter's own is 5 ms.
+SWITCH_INTERVAL = 0.0002
+
 
 def private_output() -> int:
     """Keeps standard output for the protocol, and sends what anybody prints to standard
@@ -115,6 +118,9 @@ def main() -> int:
     if args.control_fd is not None:
         control = socket.socket(fileno=args.control_fd)
         control.setblocking(False)
+    # Each call crosses between this loop and the SDK's, which is a thread of its own: with
+    # several calls at once either waits this long for the other to let go.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(serve(out, control))
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import importlib.util
 import os
@@ -65,6 +66,8 @@ async def _connect() -> Any:
     loop = asyncio.get_running_loop()
     try:
         await loop.run_in_executor(None, importlib.import_module, "modal")
+        # What was imported stays: collections need not look at it while calls wait.
+        gc.freeze()
     except Exception as raised:
         e = explain(raised)
         raise SidecarError("runtimeUnavailable", f"the package modal cannot be used: {e.message}", hint=e.hint) from raised
