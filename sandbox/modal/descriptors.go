@@ -10,14 +10,8 @@ import (
 // packetPair gives the two ends of a socket that keeps messages apart: descriptors come
 // with the ticket that they were sent with.
 func packetPair() (*net.UnixConn, *os.File, error) {
-	mine, theirs, err := socketPair(packetSocket)
+	conn, theirs, err := connPair(packetSocket)
 	if err != nil {
-		return nil, nil, err
-	}
-	defer mine.Close()
-	conn, err := net.FileConn(mine)
-	if err != nil {
-		theirs.Close()
 		return nil, nil, err
 	}
 	unix, ok := conn.(*net.UnixConn)
@@ -30,8 +24,10 @@ func packetPair() (*net.UnixConn, *os.File, error) {
 }
 
 // streamPair gives the two ends of a stream: one for this process, one to pass on.
-func streamPair() (net.Conn, *os.File, error) {
-	mine, theirs, err := socketPair(syscall.SOCK_STREAM)
+func streamPair() (net.Conn, *os.File, error) { return connPair(syscall.SOCK_STREAM) }
+
+func connPair(kind int) (net.Conn, *os.File, error) {
+	mine, theirs, err := socketPair(kind)
 	if err != nil {
 		return nil, nil, err
 	}
