@@ -295,29 +295,37 @@ func TestS6_AnyCrashGivesBackWhatTheLastCheckpointHeld(t *testing.T) {
 		who := []victims{theServer, theServer, theAgents, theSandbox, everything}[c.rng.IntN(5)]
 		moment := time.Duration(c.rng.IntN(1200)) * time.Millisecond
 		viaCommandLine := c.rng.IntN(2) == 0
-		var commits []string
-		worked := make(chan struct{})
-		go func() {
-			defer close(worked)
-			commits = c.work()
-		}()
-		<-time.After(moment) // what a crash interrupts is up to chance
-		died := c.strike(who)
-		c.stop.Store(true)
-		<-worked
-		said := c.editor.State().Notifications
-		c.Logf("%s is killed after %v, in step %d; command line: %v", who, moment, c.step, viaCommandLine)
+		died := c.interrupted(who, moment, viaCommandLine, func() bool { return c.strike(who) })
 		c.untouched(git)
-		for _, id := range commits {
-			c.host("", "git", "--git-dir", filepath.Join(c.home, "sessions", c.session, "objects.git"), "cat-file", "-e", id)
-		}
-		c.heedAnnounced(said)
 		c.recover(died, viaCommandLine)
 		c.holdsWhatWasPromised()
 		c.untouched(git)
 		c.editor.Shutdown()
 		c.nothingIsLeft()
 	})
+}
+
+// interrupted has the session worked in until strike comes at a moment, and makes sure of
+// what was announced by then. It gives strike's answer, whether the server died.
+func (c *crash) interrupted(who victims, moment time.Duration, viaCommandLine bool, strike func() bool) (died bool) {
+	c.Helper()
+	var commits []string
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		commits = c.work()
+	}()
+	<-time.After(moment) // what a crash interrupts is up to chance
+	died = strike()
+	c.stop.Store(true)
+	<-worked
+	said := c.editor.State().Notifications
+	c.Logf("%s is killed after %v, in step %d; command line: %v", who, moment, c.step, viaCommandLine)
+	for _, id := range commits {
+		c.host("", "git", "--git-dir", filepath.Join(c.home, "sessions", c.session, "objects.git"), "cat-file", "-e", id)
+	}
+	c.heedAnnounced(said)
+	return died
 }
 
 // recover takes the changes back by one action, and wants a second one to find nothing.

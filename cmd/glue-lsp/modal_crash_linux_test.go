@@ -67,23 +67,8 @@ func TestS6_AnyCrashInTheCloudGivesBackWhatTheLastCheckpointHeldAndBillsNoLonger
 		who := []victims{theServer, theServer, theSidecar, theSidecarByTERM, everything}[c.rng.IntN(5)]
 		moment := time.Duration(c.rng.IntN(1500)) * time.Millisecond
 		viaCommandLine := c.rng.IntN(2) == 0
-		var commits []string
-		worked := make(chan struct{})
-		go func() {
-			defer close(worked)
-			commits = c.work()
-		}()
-		<-time.After(moment) // what a crash interrupts is up to chance
-		died := c.strikeCloud(p, who)
-		c.stop.Store(true)
-		<-worked
-		said := c.editor.State().Notifications
-		c.Logf("%s is killed after %v, in step %d; command line: %v", who, moment, c.step, viaCommandLine)
+		died := c.interrupted(who, moment, viaCommandLine, func() bool { return c.strikeCloud(p, who) })
 		c.untouched(git)
-		for _, id := range commits {
-			c.host("", "git", "--git-dir", filepath.Join(c.home, "sessions", c.session, "objects.git"), "cat-file", "-e", id)
-		}
-		c.heedAnnounced(said)
 		switch who {
 		case theSidecar:
 			p.until("another one has the sandbox", func() bool {
