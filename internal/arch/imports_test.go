@@ -37,11 +37,12 @@ var mayImport = map[string][]string{
 	"internal/lsptest":   {"internal/wire"},
 	"internal/arch":      {},
 	"internal/lawtest":   {},
-	"internal/modaltest": {},
+	"internal/attendant": {},
+	"internal/modaltest": {"internal/attendant"},
 	"internal/delay":     {},
 	"internal/gittest":   {},
 	"internal/demo":      {"internal/lsptest", "internal/wire"},
-	"internal/bench":     {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local", "sandbox/modal", "internal/delay"},
+	"internal/bench":     {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local", "sandbox/modal", "internal/attendant", "internal/delay"},
 }
 
 const module = "glue-lsp/"

@@ -1,18 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"glue-lsp/internal/attendant"
 	"glue-lsp/sandbox"
 	"glue-lsp/sandbox/modal"
 )
@@ -27,44 +26,28 @@ const roundTrip = 20 * time.Millisecond
 type cloud struct {
 	URL, TokenID, TokenSecret string
 
-	cmd   *exec.Cmd
-	stdin io.Closer
-	away  *network
+	process *attendant.Process
+	away    *network
 }
 
 func (b *bench) startCloud() (*cloud, error) {
-	cmd := exec.Command(b.modal.emulator)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe() // it ends with it
+	process, line, err := attendant.Start(b.modal.emulator)
 	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the emulator of Modal (make modalemu builds it): %w", err)
 	}
-	c := &cloud{cmd: cmd, stdin: stdin}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, c)
-	}
-	if err == nil {
+	c := &cloud{process: process}
+	if err = json.Unmarshal(line, c); err == nil {
 		c.away, err = startNetwork(strings.TrimPrefix(c.URL, "http://"))
 	}
 	if err != nil {
-		stdin.Close()
-		return nil, errors.Join(fmt.Errorf("the emulator of Modal: %w", err), cmd.Wait())
+		return nil, errors.Join(fmt.Errorf("the emulator of Modal: %w", err), process.Close())
 	}
 	c.URL = "http://" + c.away.addr
 	return c, nil
 }
 
 func (c *cloud) close() error {
-	c.stdin.Close()
-	return errors.Join(c.away.close(), c.cmd.Wait())
+	return errors.Join(c.away.process.Close(), c.process.Close())
 }
 
 func (c *cloud) environ() []string {
@@ -202,7 +185,7 @@ func networkFloor() (l latency, err error) {
 	if err != nil {
 		return l, err
 	}
-	defer func() { err = errors.Join(err, away.close()) }()
+	defer func() { err = errors.Join(err, away.process.Close()) }()
 	conn, err := net.Dial("tcp", away.addr)
 	if err != nil {
 		return l, err

@@ -1,24 +1,21 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 
+	"glue-lsp/internal/attendant"
 	"glue-lsp/internal/delay"
 )
 
 // network is a proxy in a process of its own, so that what is under way in it is not
 // counted as anybody's memory.
 type network struct {
-	addr string
-
-	cmd   *exec.Cmd
-	stdin io.Closer
+	addr    string
+	process *attendant.Process
 }
 
 func startNetwork(target string) (*network, error) {
@@ -26,30 +23,11 @@ func startNetwork(target string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "-network", target)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
+	process, line, err := attendant.Start(self, "-network", target)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the network's address: %w", err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		stdin.Close()
-		return nil, errors.Join(fmt.Errorf("the network's address: %w", err), cmd.Wait())
-	}
-	return &network{addr: strings.TrimSpace(line), cmd: cmd, stdin: stdin}, nil
-}
-
-func (n *network) close() error {
-	n.stdin.Close()
-	return n.cmd.Wait()
+	return &network{addr: strings.TrimSpace(string(line)), process: process}, nil
 }
 
 // beNetwork is the other process.

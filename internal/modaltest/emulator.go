@@ -3,17 +3,18 @@
 package modaltest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
+
+	"glue-lsp/internal/attendant"
 )
 
 // Cloud is a running emulator.
@@ -23,8 +24,7 @@ type Cloud struct {
 	TokenID, TokenSecret string
 	PID                  int
 
-	cmd   *exec.Cmd
-	stdin io.Closer
+	process *attendant.Process
 }
 
 var shared = sync.OnceValues(func() (*Cloud, error) { return launch() })
@@ -57,8 +57,7 @@ func Start(t testing.TB, args ...string) *Cloud {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		c.stdin.Close()
-		if err := c.cmd.Wait(); err != nil {
+		if err := c.process.Close(); err != nil {
 			t.Errorf("the emulator: %v", err)
 		}
 	})
@@ -77,27 +76,13 @@ func launch(args ...string) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, args...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe() // it ends with it
+	process, line, err := attendant.Start(program, args...)
 	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the emulator of Modal: %w", err)
 	}
-	c := &Cloud{cmd: cmd, stdin: stdin}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, c)
-	}
-	if err != nil {
-		stdin.Close()
-		return nil, fmt.Errorf("the emulator of Modal did not start: %w (%s)", err, line)
+	c := &Cloud{process: process}
+	if err := json.Unmarshal(line, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("the emulator of Modal said %q: %w", line, err), process.Close())
 	}
 	return c, nil
 }
