@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,12 @@ type clientCapabilities struct {
 			HonorsChangeAnnotations  bool      `json:"honorsChangeAnnotations,omitzero"`
 		} `json:"codeAction,omitzero"`
 	} `json:"textDocument,omitzero"`
+	Experimental struct {
+		Glue struct {
+			EditUnsavedOnly bool `json:"editUnsavedOnly,omitzero"`
+			Review          bool `json:"review,omitzero"`
+		} `json:"glue,omitzero"`
+	} `json:"experimental,omitzero"`
 	Window struct {
 		WorkDoneProgress bool `json:"workDoneProgress,omitzero"`
 		ShowDocument     struct {
@@ -56,8 +63,12 @@ type client struct {
 	progress       bool // window/workDoneProgress/create
 	showDocument   bool
 	actionLiterals bool // code actions, not only commands
+	falseIsTrue    bool // takeFocus: false is taken for true
+	interrupts     bool // a question is put in the middle of typing, or to nobody
 	contents       bool // workspace/textDocumentContent
 	questions      bool // window/showMessageRequest is shown to a person, who answers it
+	reviews        bool // asks and tells about changes by itself
+	preselects     bool // Enter chooses a question's first button, also of one that came while a person types
 }
 
 func newClient(c clientCapabilities, info clientInfo) client {
@@ -65,6 +76,7 @@ func newClient(c clientCapabilities, info clientInfo) client {
 	can := func(kind protocol.ResourceOperationKind) bool {
 		return c.Workspace.ApplyEdit && we.DocumentChanges && slices.Contains(we.ResourceOperations, kind)
 	}
+	eglot := strings.EqualFold(info.Name, "eglot")
 	return client{
 		encoding:  negotiate(c.General.PositionEncodings),
 		applyEdit: c.Workspace.ApplyEdit,
@@ -74,13 +86,19 @@ func newClient(c clientCapabilities, info clientInfo) client {
 			Delete:          can(protocol.ResourceOperationKindDelete),
 			DocumentChanges: we.DocumentChanges,
 			OpenOnly:        hidesClosedFiles(info),
+			TellsLate:       eglot, // eglot-send-changes-idle-time
+			UnsavedOnly:     c.Experimental.Glue.EditUnsavedOnly,
 			Annotations:     we.ChangeAnnotationSupport != nil && asksBeforeApplying(c, info),
 		},
 		progress:       c.Window.WorkDoneProgress,
 		showDocument:   c.Window.ShowDocument.Support,
 		actionLiterals: c.TextDocument.CodeAction.CodeActionLiteralSupport != nil,
 		contents:       c.Workspace.TextDocumentContent != nil,
+		falseIsTrue:    eglot,
+		interrupts:     eglot || !c.Workspace.ApplyEdit && reflect.ValueOf(c.Window).IsZero(), // ALE
 		questions:      c.Window.ShowMessage != nil,
+		reviews:        c.Experimental.Glue.Review,
+		preselects:     strings.EqualFold(info.Name, "helix"),
 	}
 }
 
@@ -101,10 +119,13 @@ func asksBeforeApplying(c clientCapabilities, info clientInfo) bool {
 }
 
 // hidesClosedFiles reports whether an edit of a closed file ends in an unsaved buffer that
-// the server is not told of. Neovim's (vim.lsp.util) also ends a new file with one line end
-// too many.
+// the server is not told of, and the person may never see. Neovim's (vim.lsp.util) also
+// ends a new file with one line end too many.
 func hidesClosedFiles(info clientInfo) bool {
-	return strings.Contains(strings.ToLower(info.Name), "neovim")
+	name := strings.ToLower(info.Name)
+	return slices.ContainsFunc([]string{"neovim", "helix", "eglot", "emacs", "lsp-mode", "vim-lsp"}, func(known string) bool {
+		return strings.Contains(name, known)
+	})
 }
 
 // atLeast compares the first two numbers of a version such as "v0.12.4" or "0.11.0-dev".

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"go.lsp.dev/protocol"
@@ -17,6 +19,10 @@ const kindRun protocol.CodeActionKind = "glue.run"
 const (
 	titleRun    = "Run in sandbox"
 	titleReturn = "Return changes from sandbox"
+	titleShow   = "Show changes in sandbox"
+	titleUndo   = "Undo the last return from sandbox"
+	titleClose  = "Close sandbox"
+	titleStop   = "Stop what runs in sandbox"
 )
 
 type codeActionParams struct {
@@ -72,8 +78,12 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 			commands[0].Title = titleRun // there is nothing to tell it from
 		}
 	}
-	for _, info := range s.news.withChanges() {
-		commands = append(commands, newCommand(titleReturn, commandReturn, sessionRef{Session: info.ID}))
+	if s.peer.Load().client.reviews {
+		for _, info := range s.news.that(hasChanges) {
+			commands = append(commands, newCommand(titleReturn, commandReturn, sessionRef{Session: info.ID}))
+		}
+	} else {
+		commands = append(commands, s.sessionActions()...)
 	}
 	for _, c := range commands {
 		if s.peer.Load().client.actionLiterals {
@@ -83,6 +93,28 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 		}
 	}
 	return out, nil
+}
+
+// sessionActions are what a person can do with the sessions, for clients that have no
+// views of their own. What an earlier session left is told apart by its time.
+func (s *Server) sessionActions() []protocol.Command {
+	var out []protocol.Command
+	each := func(is func(session.Info) bool, title, command string) {
+		for _, info := range s.news.that(is) {
+			if !isOpen(info) {
+				title += " of " + info.CreatedAt.Local().Format("15:04:05")
+			}
+			out = append(out, newCommand(title, command, sessionRef{Session: info.ID}))
+		}
+	}
+	each(hasChanges, titleReturn, commandReturn)
+	each(hasChanges, titleShow, commandDiff)
+	if len(s.news.that(func(i session.Info) bool { return isOpen(i) && len(i.Execs) > 0 })) > 0 {
+		out = append(out, newCommand(titleStop, commandStop, stopArgs{}))
+	}
+	each(func(i session.Info) bool { return i.Undoable }, titleUndo, commandUndo)
+	each(isOpen, titleClose, commandClose)
+	return out
 }
 
 func (s *Server) actionsFor(t *target, p *codeActionParams) []protocol.Command {
@@ -169,16 +201,23 @@ func newCommand(title, name string, argument any) protocol.Command {
 	return protocol.Command{Title: title, Command: name, Arguments: []protocol.LSPAny{raw}}
 }
 
-// withChanges are the sessions that have something to return: open ones, and ended ones
-// whose changes nobody took.
-func (a *announcements) withChanges() []session.Info {
+// that are the sessions of which something is so.
+func (a *announcements) that(is func(session.Info) bool) []session.Info {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var out []session.Info
-	for _, info := range a.latest {
-		if (info.State == session.Ready || info.Waiting) && info.Checkpoint.ChangedFiles > 0 {
+	for _, id := range slices.Sorted(maps.Keys(a.latest)) {
+		if info := a.latest[id]; is(info) {
 			out = append(out, info)
 		}
 	}
 	return out
+}
+
+func isOpen(i session.Info) bool { return i.State == session.Ready || i.State == session.Returning }
+
+// hasChanges says that there is something to return: also of ended sessions whose changes
+// nobody took.
+func hasChanges(i session.Info) bool {
+	return (i.State == session.Ready || i.Waiting) && i.Checkpoint.ChangedFiles > 0
 }

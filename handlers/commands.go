@@ -16,6 +16,9 @@ const (
 	commandClose        = "glue.session.close"
 	commandReturn       = "glue.session.return"
 	commandCheckpoint   = "glue.session.checkpoint"
+	commandDiff         = "glue.session.diff"
+	commandUndo         = "glue.session.undo"
+	commandDiscard      = "glue.session.discard"
 	commandRun          = "glue.run"
 	commandRunFile      = "glue.runFile"
 	commandRunSelection = "glue.runSelection"
@@ -23,6 +26,7 @@ const (
 	commandSync         = "glue.sync"
 	commandDoctor       = "glue.doctor"
 	commandShowOutput   = "glue.showOutput"
+	commandStop         = "glue.stop"
 )
 
 // started answers a command at once: some clients block while they wait for it. What
@@ -65,6 +69,9 @@ func commands() []command {
 		commandOf(commandClose, "Ends the session and returns its changes.", (*Server).closeCommand),
 		commandOf(commandReturn, "Returns the sandbox's changes.", (*Server).returnCommand),
 		commandOf(commandCheckpoint, "Stores the sandbox's changes on the host.", (*Server).checkpointCommand),
+		commandOf(commandDiff, "Shows the sandbox's changes as a patch.", (*Server).diffCommand),
+		commandOf(commandUndo, "Takes the last return back.", (*Server).undoCommand),
+		commandOf(commandDiscard, "Throws the sandbox's changes away.", (*Server).discardCommand),
 		commandOf(commandRun, "Runs a shell command.", (*Server).runCommand),
 		commandOf(commandRunFile, "Runs a file by the runner that fits it.", (*Server).runFileCommand),
 		commandOf(commandRunSelection, "Runs a part of an open file.", (*Server).runSelectionCommand),
@@ -72,6 +79,7 @@ func commands() []command {
 		commandOf(commandSync, "Brings the sandbox up to the editor's state.", (*Server).syncCommand),
 		commandOf(commandDoctor, "Checks whether everything that the runtimes need is there.", (*Server).doctorCommand),
 		commandOf(commandShowOutput, "Opens a command's output.", (*Server).showOutputCommand),
+		commandOf(commandStop, "Ends a command that runs.", (*Server).stopCommand),
 	}
 }
 

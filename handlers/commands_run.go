@@ -1,10 +1,8 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"path"
 	"strings"
 
 	"go.lsp.dev/protocol"
@@ -68,135 +66,23 @@ func (s *Server) runCommand(a *runArgs) (started, error) {
 }
 
 func (s *Server) runFileCommand(a *runFileArgs) (started, error) {
-	return s.runByTemplate(a.sessionRef, a.URI, runOf, subject{}, "")
+	return s.startPlanned(a.sessionRef, runTarget{URI: a.URI})
 }
 
 func (s *Server) runTestCommand(a *runTestArgs) (started, error) {
-	return s.runByTemplate(a.sessionRef, a.URI, testOf, subject{name: a.Name}, a.Name+" in ")
+	return s.startPlanned(a.sessionRef, runTarget{URI: a.URI, Name: a.Name})
 }
 
 func (s *Server) runSelectionCommand(a *runSelectionArgs) (started, error) {
-	file, err := hostPath(a.URI)
+	return s.startPlanned(a.sessionRef, runTarget{URI: a.URI, Range: &a.Range})
+}
+
+func (s *Server) startPlanned(ref sessionRef, t runTarget) (started, error) {
+	plan, err := s.planRun("arguments[0]", t)
 	if err != nil {
-		return started{}, badParam("arguments[0].uri", "%v", err)
+		return started{}, err
 	}
-	p := s.peer.Load()
-	v, open := p.docs.view(file)
-	if !open {
-		return started{}, badParam("arguments[0].uri", "the file is not open, so it has no selection")
-	}
-	from, to, err := a.Range.offsets(v.text, v.starts, p.client.encoding)
-	if err != nil {
-		return started{}, badParam("arguments[0].range", "%v", err)
-	}
-	if from == to {
-		return started{}, badParam("arguments[0].range", "nothing is selected")
-	}
-	// Whole lines keep their indentation, which then is taken off alike.
-	lineStart := v.starts[lineOf(v.starts, from)]
-	if len(bytes.TrimLeft(v.text[lineStart:from], " \t")) == 0 {
-		from = lineStart
-	}
-	text := dedent(string(uniformLines(v.text[from:to])))
-	if strings.ContainsRune(text, 0) {
-		return started{}, badParam("arguments[0].range", "the selection holds a NUL character")
-	}
-	return s.runByTemplate(a.sessionRef, a.URI, selectionOf, subject{text: text}, "selection of ")
-}
-
-// dedent takes the indentation off that all lines share; languages that care would
-// refuse it.
-func dedent(text string) string {
-	lines := strings.SplitAfter(text, "\n")
-	common, first := "", true
-	for _, l := range lines {
-		body := strings.TrimLeft(l, " \t")
-		if strings.TrimSpace(body) == "" {
-			continue
-		}
-		indent := l[:len(l)-len(body)]
-		if first {
-			common, first = indent, false
-			continue
-		}
-		n := 0
-		for n < len(common) && n < len(indent) && common[n] == indent[n] {
-			n++
-		}
-		common = common[:n]
-	}
-	for i, l := range lines {
-		lines[i] = strings.TrimPrefix(l, common)
-	}
-	return strings.Join(lines, "")
-}
-
-// runByTemplate runs a file, or a part of it, by the first runner that can.
-func (s *Server) runByTemplate(ref sessionRef, uri string, template func(runner) string, sub subject, what string) (started, error) {
-	file, err := hostPath(uri)
-	if err != nil {
-		return started{}, badParam("arguments[0].uri", "%v", err)
-	}
-	v, open := s.peer.Load().docs.view(file)
-	if !open {
-		v.text = readDisk(file, detectLimit)
-	}
-	language := languageOf(v.language, file, v.text)
-	r, ok := firstRunner(runners(s.currentSettings().Runners, language, file), template)
-	if !ok {
-		return started{}, &session.Error{
-			Kind: kindUnsupported, Op: "run " + path.Base(file), Path: file, Message: "no runner is known for this kind of file",
-			Hint: "add one to the setting runners",
-		}
-	}
-	if r.identifiers && sub.name != "" && !isIdentifier(sub.name) {
-		return started{}, badParam("arguments[0].name", "%q is not a name of a test in this language", clip(sub.name, 80))
-	}
-	return s.startRun(ref, what+path.Base(file), file, func(sess *session.Session) (session.ExecOptions, error) {
-		where, err := fileInSandbox(sess.Info(), inRealFolder(file))
-		if err != nil {
-			return session.ExecOptions{}, err
-		}
-		sub.file = where
-		return session.ExecOptions{Command: fill(template(r), sub)}, nil
-	})
-}
-
-func isIdentifier(name string) bool {
-	for i, r := range name {
-		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r > 0x7F
-		if !letter && (i == 0 || r != ':' && (r < '0' || r > '9')) {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// inRealFolder follows the links of a file's folder, but not a link that the file itself
-// is: a link in the tree is run as such.
-func inRealFolder(file string) string {
-	return path.Join(resolved(path.Dir(file)), path.Base(file))
-}
-
-// fileInSandbox gives a host file's place: relative to the cwd where it lies below it,
-// else absolute.
-func fileInSandbox(info session.Info, file string) (string, error) {
-	if isBelow(file, info.Folder) && file != info.Folder {
-		return strings.TrimPrefix(strings.TrimPrefix(file, info.Folder), "/"), nil
-	}
-	// The folder is the cwd's twin; the root's is as many folders up.
-	sub := strings.TrimPrefix(strings.TrimPrefix(info.Cwd, info.Root), "/")
-	hostRoot := path.Clean(strings.TrimSuffix(info.Folder, "/"+sub))
-	if sub == "" {
-		hostRoot = info.Folder
-	}
-	if isBelow(file, hostRoot) && file != hostRoot {
-		return path.Join(info.Root, strings.TrimPrefix(file, hostRoot)), nil
-	}
-	return "", &session.Error{
-		Kind: kindUnsupported, Op: "run " + path.Base(file), Path: file, Session: info.ID,
-		Message: "the file is outside of the tree that is in the sandbox", Hint: "open a session on its folder",
-	}
+	return s.startRun(ref, plan.title, plan.file, plan.options)
 }
 
 // startRun runs something in the background and tells what came of it.
@@ -248,7 +134,7 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 		return m.Get(id)
 	}
 	if file != "" {
-		for _, info := range s.news.ready() {
+		for _, info := range s.news.that(isOpen) {
 			if isBelow(inRealFolder(file), info.Folder) {
 				return m.Get(info.ID)
 			}
@@ -277,19 +163,6 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 		return nil, err
 	}
 	return s.openOn(ctx, m, o, "", report)
-}
-
-// ready are the open sessions.
-func (a *announcements) ready() []session.Info {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []session.Info
-	for _, info := range a.latest {
-		if info.State == session.Ready || info.State == session.Returning {
-			out = append(out, info)
-		}
-	}
-	return out
 }
 
 // showOutput opens a command's log.

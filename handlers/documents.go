@@ -178,7 +178,21 @@ func (d *documents) close(path string) {
 
 // snapshot gives all buffers as they are at this moment, by path. Their texts are not
 // changed later. Dropped ones are left out.
+//
+// A buffer that holds what is on disk counts as unchanged: an editor that reloads a file
+// which another program wrote sends a change, and no word that nothing is unsaved.
 func (d *documents) snapshot() []workspace.Document {
+	out := d.buffers()
+	for i, doc := range out {
+		if doc.Changed {
+			onDisk := readDisk(doc.Path, maxDocumentBytes)
+			out[i].Changed = onDisk == nil || !sameText(doc.Text, onDisk)
+		}
+	}
+	return out
+}
+
+func (d *documents) buffers() []workspace.Document {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := make([]workspace.Document, 0, len(d.byPath))

@@ -235,3 +235,24 @@ func TestUniformLinesHasOnlyLF(t *testing.T) {
 		t.Error("a run of replacement characters is not one")
 	}
 }
+
+func TestABufferThatTheEditorReloadedFromDiskIsNotUnsavedText(t *testing.T) {
+	c, file, uri, now := opened(t, "utf-16", "one\r\n", "one\n")
+	if err := os.WriteFile(file, []byte("two\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":2},"contentChanges":[{"text":"two\n"}]}`)
+	if d := now(); d.Changed {
+		t.Error("a reloaded buffer counts as changed")
+	}
+	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":3},"contentChanges":[{"text":"three\n"}]}`)
+	if d := now(); !d.Changed {
+		t.Error("typing does not count")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if d := now(); !d.Changed {
+		t.Error("text whose file is gone does not count")
+	}
+}

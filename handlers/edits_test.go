@@ -164,20 +164,26 @@ func TestCapsAreWhatTheClientDoes(t *testing.T) {
 	all := workspace.ClientCaps{Create: true, Rename: true, Delete: true, DocumentChanges: true}
 	asks := all
 	asks.Annotations = true
-	neovim, neovimAsks := all, asks
-	neovim.OpenOnly, neovimAsks.OpenOnly = true, true // what it does to others is not seen
+	unseen, unseenAsks := all, asks
+	unseen.OpenOnly, unseenAsks.OpenOnly = true, true // what it does to closed files is not seen
+	unsaved := all
+	unsaved.UnsavedOnly = true
 	for name, x := range map[string]struct {
 		info, caps string
 		want       workspace.ClientCaps
 	}{
 		"VS Code":     {`{"name":"Visual Studio Code","version":"1.139.0"}`, `{"workspace":{"applyEdit":true,` + annotated + `},"textDocument":{"codeAction":{"honorsChangeAnnotations":true}}}`, asks},
 		"Theia":       {`{"name":"Eclipse Theia"}`, `{"workspace":{"applyEdit":true,` + annotated + `},"textDocument":{"codeAction":{"honorsChangeAnnotations":true}}}`, all},
-		"Neovim 0.12": {`{"name":"Neovim","version":"0.12.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, neovimAsks},
-		"Neovim 0.10": {`{"name":"Neovim","version":"0.10.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, neovim},
-		"Helix":       {`{"name":"helix","version":"25.07"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, all},
+		"Neovim 0.12": {`{"name":"Neovim","version":"0.12.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, unseenAsks},
+		"Neovim 0.10": {`{"name":"Neovim","version":"0.10.4"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, unseen},
+		"Helix":       {`{"name":"helix","version":"25.07"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, unseen},
+		"lsp-mode":    {`{"name":"emacs","version":"GNU Emacs 30.2"}`, `{"workspace":{"applyEdit":true,` + annotated + `}}`, unseen},
+		"unsaved only": {
+			`{"name":"x"}`, `{"experimental":{"glue":{"editUnsavedOnly":true}},"workspace":{"applyEdit":true,"workspaceEdit":{"documentChanges":true,"resourceOperations":["create","rename","delete"]}}}`, unsaved,
+		},
 		"eglot": {
 			`{"name":"Eglot"}`, `{"workspace":{"applyEdit":true,"workspaceEdit":{"documentChanges":true}}}`,
-			workspace.ClientCaps{DocumentChanges: true},
+			workspace.ClientCaps{DocumentChanges: true, OpenOnly: true, TellsLate: true},
 		},
 		"ALE":                 {`{}`, `{}`, workspace.ClientCaps{NoEdits: true}},
 		"operations as words": {`{}`, `{"workspace":{"applyEdit":true,"workspaceEdit":{"resourceOperations":["create"]}}}`, workspace.ClientCaps{}},

@@ -15,8 +15,9 @@ import (
 type execParams struct {
 	sessionRef
 	ExecID         string            `json:"execId,omitzero" doc:"the client's name for the command, unique per server; default one of the server's"`
-	Command        string            `json:"command" or:"argv" doc:"run by bash -c, or sh -c where there is no bash"`
+	Command        string            `json:"command" or:"argv,run" doc:"run by bash -c, or sh -c where there is no bash"`
 	Argv           []string          `json:"argv,omitzero" doc:"run without a shell; instead of command"`
+	Run            *runTarget        `json:"run,omitzero" doc:"run a file of the tree by its runner, as the commands glue.runFile, glue.runTest and glue.runSelection do; instead of command"`
 	Cwd            string            `json:"cwd,omitzero" doc:"default the session's cwd"`
 	Env            map[string]string `json:"env,omitzero" doc:"laid over the sandbox's environment"`
 	TimeoutMs      int64             `json:"timeoutMs,omitzero" doc:"0 or none: no limit"`
@@ -70,6 +71,8 @@ func (p *execParams) check() error {
 	switch {
 	case p.Command != "" && p.Argv != nil:
 		return badParam("argv", "must not be given together with command")
+	case p.Run != nil && (p.Command != "" || p.Argv != nil):
+		return badParam("run", "must not be given together with command or argv")
 	case p.Argv != nil && (len(p.Argv) == 0 || p.Argv[0] == ""):
 		return badParam("argv", "must name a program")
 	case p.TimeoutMs < 0 || p.TimeoutMs > maxSeconds*1000:
@@ -80,6 +83,11 @@ func (p *execParams) check() error {
 		return badParam("maxOutputBytes", "must be between 1 and %d", maxOutput)
 	case len(p.ExecID) > maxExecID:
 		return badParam("execId", "must not be longer than %d bytes", maxExecID)
+	}
+	if p.Run != nil {
+		if err := p.Run.check("run"); err != nil {
+			return err
+		}
 	}
 	texts := map[string]string{"command": p.Command, "cwd": p.Cwd, "execId": p.ExecID}
 	for i, a := range p.Argv {
@@ -129,6 +137,17 @@ func (s *Server) exec(ctx context.Context, p *execParams) (execResult, error) {
 	o, err := p.options(sess.Info().Cwd)
 	if err != nil {
 		return execResult{}, err
+	}
+	if p.Run != nil {
+		plan, err := s.planRun("run", *p.Run)
+		if err != nil {
+			return execResult{}, err
+		}
+		planned, err := plan.options(sess)
+		if err != nil {
+			return execResult{}, err
+		}
+		o.Command = planned.Command
 	}
 	if o.ID == "" {
 		o.ID = newExecID()

@@ -3,7 +3,10 @@ package handlers
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"glue-lsp/internal/wire"
 )
 
 func TestExecAnswersWithOutputAndStatus(t *testing.T) {
@@ -130,4 +133,32 @@ func TestF20_OneSlowCommandBlocksNothingElse(t *testing.T) {
 	}
 	cancel()
 	<-slow
+}
+
+func TestAFileATestAndASelectionRunByTheirRunners(t *testing.T) {
+	c, folder, _ := opensSession(t, map[string]string{"d/hello.sh": "echo \"from $0\"\n"})
+	uri := fileURI(filepath.Join(folder, "d", "hello.sh"))
+	run := func(target string) string {
+		t.Helper()
+		r := into[execResult](t, c.call("glue/exec", `{"run":`+target+`}`))
+		return strings.TrimSpace(r.Stdout.Data + r.Stderr.Data)
+	}
+	if got := run(`{"uri":"` + uri + `"}`); got != "from ./d/hello.sh" {
+		t.Errorf("the file printed %q", got)
+	}
+	c.notify("textDocument/didOpen", `{"textDocument":{"uri":"`+uri+`","languageId":"shellscript","version":1,"text":"echo one\necho two\n"}}`)
+	if got := run(`{"uri":"` + uri + `","range":{"start":{"line":1,"character":0},"end":{"line":2,"character":0}}}`); got != "two" {
+		t.Errorf("the selection printed %q", got)
+	}
+	for params, want := range map[string]string{
+		`{"run":{}}`: "run.uri: is required",
+		`{"run":{"uri":"` + uri + `"},"command":"true"}`:                                                                     "run: must not",
+		`{"run":{"uri":"` + uri + `","name":"x","range":{"start":{"line":0,"character":0},"end":{"line":1,"character":0}}}}`: "run.range: must not",
+		`{"run":{"uri":"` + uri + `","range":{"start":{"line":0,"character":0},"end":{"line":0,"character":0}}}}`:            "run.range: nothing is selected",
+		`{"run":{"uri":"untitled:x"}}`: "run.uri: ",
+	} {
+		c.refused("glue/exec", params, wire.InvalidParams, want)
+	}
+	c.refused("glue/exec", `{"run":{"uri":"`+uri+`","name":"x"}}`, wire.RequestFailed, "no runner")
+	c.refused("glue/exec", `{"run":{"uri":"file:///elsewhere/x.sh"}}`, wire.RequestFailed, "outside of the tree")
 }

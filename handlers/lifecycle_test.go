@@ -55,8 +55,9 @@ func TestInitializeSaysWhatIsOffered(t *testing.T) {
 		t.Errorf("code actions: %s", diff)
 	}
 	wantCommands := []string{
-		"glue.session.open", "glue.session.close", "glue.session.return", "glue.session.checkpoint", "glue.run", "glue.runFile",
-		"glue.runSelection", "glue.runTest", "glue.sync", "glue.doctor", "glue.showOutput",
+		"glue.session.open", "glue.session.close", "glue.session.return", "glue.session.checkpoint",
+		"glue.session.diff", "glue.session.undo", "glue.session.discard", "glue.run", "glue.runFile",
+		"glue.runSelection", "glue.runTest", "glue.sync", "glue.doctor", "glue.showOutput", "glue.stop",
 	}
 	if diff := cmp.Diff(wantCommands, caps.ExecuteCommandProvider.Commands); diff != "" {
 		t.Errorf("commands: %s", diff)
@@ -72,7 +73,7 @@ func TestInitializeSaysWhatIsOffered(t *testing.T) {
 		t.Errorf("experimental.glue: version %d, runtimes %s", glue.Version, diff)
 	}
 	wantMethods := strings.Fields(`glue/session/open glue/session/list glue/session/status glue/session/sync glue/session/checkpoint
-		glue/session/diff glue/session/return glue/session/undo glue/session/discard glue/session/close
+		glue/session/diff glue/session/version glue/session/return glue/session/undo glue/session/discard glue/session/close
 		glue/exec glue/exec/ack glue/exec/attach glue/exec/stdin glue/exec/resize glue/exec/signal glue/exec/list
 		glue/fs/stat glue/fs/statMany glue/fs/exists glue/fs/readDirectory glue/fs/readFile glue/fs/writeFile glue/fs/createDirectory
 		glue/fs/delete glue/fs/rename glue/fs/copy glue/fs/watch glue/fs/unwatch glue/doctor`)

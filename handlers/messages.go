@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,10 +26,14 @@ func (s *Server) say(kind protocol.MessageType, text string) {
 	}
 }
 
-// ask shows a message with buttons and gives the title of the one that was pressed, ""
-// for none. It waits as long as the person does, up to ctx.
+// ask shows a message with buttons, of which the last changes nothing, and gives the title
+// of the one that was pressed, "" for none. It waits as long as the person does, up to ctx.
 func (s *Server) ask(ctx context.Context, kind protocol.MessageType, text string, buttons ...string) (string, error) {
 	p := &protocol.ShowMessageRequestParams{Type: kind, Message: plain(clip(text, maxMessage))}
+	if s.peer.Load().client.preselects {
+		buttons = slices.Clone(buttons)
+		slices.Reverse(buttons)
+	}
 	for _, b := range buttons {
 		p.Actions = append(p.Actions, protocol.MessageActionItem{Title: b})
 	}
@@ -46,10 +51,14 @@ func (s *Server) show(ctx context.Context, uri, otherwise string) {
 	if s.peer.Load().client.showDocument {
 		ctx, cancel := s.within(ctx, answerLimit)
 		defer cancel()
+		params := &protocol.ShowDocumentParams{URI: protocolURI(uri)}
+		if !s.peer.Load().client.falseIsTrue {
+			params.TakeFocus = ptr(false)
+		}
 		var shown struct {
 			Success bool `json:"success"`
 		}
-		err := s.conn.Call(ctx, protocol.MethodWindowShowDocument, &protocol.ShowDocumentParams{URI: protocolURI(uri), TakeFocus: ptr(false)}, &shown)
+		err := s.conn.Call(ctx, protocol.MethodWindowShowDocument, params, &shown)
 		if err == nil && shown.Success || errors.Is(err, wire.ErrClosed) {
 			return
 		}

@@ -41,14 +41,19 @@ func (s *Server) recoverSessions(ctx context.Context) {
 	if err != nil {
 		return
 	}
+	p := s.peer.Load()
 	for _, info := range found {
-		if info.State == session.Ready && len(info.Execs) == 0 && s.peer.Load().has(info.Folder) {
+		if info.State == session.Ready && len(info.Execs) == 0 && p.has(info.Folder) {
 			// Nothing runs in it: unless somebody uses it, it ends soon.
 			s.offerEarlier(ctx, m, info)
 		}
 	}
 	for _, info := range kept {
-		if info.Waiting && s.peer.Load().has(info.Folder) {
+		switch {
+		case !info.Waiting || !p.has(info.Folder):
+		case p.client.reviews:
+			s.news.add(info)
+		default:
 			s.news.learn(info)
 			s.offerEarlier(ctx, m, info)
 		}
@@ -86,7 +91,7 @@ func earlierText(i session.Info) string {
 // offerEarlier asks what shall become of an earlier session's changes. Only an answer
 // settles it: a client that closes the message is asked again by the next start.
 func (s *Server) offerEarlier(ctx context.Context, m *session.Manager, info session.Info) {
-	if info.Checkpoint.ChangedFiles == 0 || !s.offers.begin(info.ID) {
+	if info.Checkpoint.ChangedFiles == 0 || s.peer.Load().client.reviews || !s.offers.begin(info.ID) {
 		return
 	}
 	defer s.offers.end(info.ID)

@@ -81,6 +81,7 @@ func glueRoutes() []route {
 		request("glue/session/sync", "Brings the sandbox up to the editor's state: saved files and unsaved buffers.", (*Server).sessionSync),
 		request("glue/session/checkpoint", "Stores what the sandbox has changed on the host, durably.", (*Server).sessionCheckpoint),
 		request("glue/session/diff", "Shows what a return would bring. Works on ended sessions too.", (*Server).sessionDiff),
+		request("glue/session/version", "Gives the bytes of either side of a change. Works on ended sessions too.", (*Server).sessionVersion),
 		request("glue/session/return", "Brings the sandbox's changes back. The session goes on. Works on ended sessions too.", (*Server).sessionReturn),
 		request("glue/session/undo", "Takes the last return back as a whole, also on an ended session: see [Returning](#returning).", (*Server).sessionUndo),
 		request("glue/session/discard", "Forgets changes of the sandbox for good: those at the given paths, or all. Works on ended sessions too.", (*Server).sessionDiscard),

@@ -119,10 +119,14 @@ func languageOf(languageID, file string, text []byte) string {
 		return "shellscript"
 	case "make":
 		return "makefile"
-	case "", "plaintext", "text":
+	case "", "plaintext", "text", "prog", "fundamental":
 	default:
 		if lang, ok := languageByName("x." + languageID); ok {
 			return lang // some clients say the ending
+		}
+		// Emacs says the name of a mode, such as makefile-gmake.
+		if mode, _, ok := strings.Cut(languageID, "-"); ok && slices.ContainsFunc(builtinRunners(), func(r runner) bool { return r.language == mode }) {
+			return mode
 		}
 		return languageID
 	}

@@ -98,6 +98,9 @@ func TestLanguagesAreFoundByIDNameAndInterpreter(t *testing.T) {
 		{"", "tool", "#!/usr/bin/env -S ruby -w\n", "ruby"},
 		{"", "tool", "text", ""},
 		{"haskell", "x.py", "", "haskell"},
+		{"makefile-gmake", "x", "", "makefile"},
+		{"python-base", "x", "", "python"},
+		{"prog", "x.go", "", "go"},
 	} {
 		if got := languageOf(x.id, x.file, []byte(x.text)); got != x.want {
 			t.Errorf("%+v: %q", x, got)

@@ -31,6 +31,12 @@ func withSandbox(t testing.TB, capabilities string, files map[string]string) (*t
 			t.Fatal(err)
 		}
 	}
+	return serverOn(t, capabilities, home, folder), folder
+}
+
+// serverOn starts a server that keeps its sessions in home.
+func serverOn(t testing.TB, capabilities, home, folder string) *testClient {
+	t.Helper()
 	runtime := local.New(local.Options{Isolation: isolation(), Home: home, Grace: time.Minute})
 	c := connect(t, Options{
 		Home: home, Runtimes: []string{"local"},
@@ -51,7 +57,7 @@ func withSandbox(t testing.TB, capabilities string, files map[string]string) (*t
 		}
 		c.call("shutdown", `null`)
 	})
-	return c, folder
+	return c
 }
 
 // opensSession opens the session that most tests work in.

@@ -11,7 +11,6 @@ import (
 
 	"glue-lsp/config"
 	"glue-lsp/session"
-	"glue-lsp/workspace"
 )
 
 // sessionRef names the session of a request.
@@ -286,50 +285,4 @@ func (s *Server) sessionDiscard(ctx context.Context, p *discardParams) (discardR
 		return discardResult{}, err
 	}
 	return discardResult{Files: toChanges(files)}, nil
-}
-
-type contentParams struct {
-	URI string `json:"uri"`
-}
-
-// maxContent bounds what is shown of one file, in bytes.
-const maxContent = 32 << 20
-
-// textDocumentContent serves either side of a change.
-func (s *Server) textDocumentContent(ctx context.Context, p *contentParams) (*protocol.TextDocumentContentResult, error) {
-	side, id, path, err := parseContentURI(p.URI)
-	if err != nil {
-		return nil, badParam("uri", "%v", err)
-	}
-	sess, err := s.find(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	content, err := sess.Version(ctx, side, path)
-	if err != nil {
-		return nil, err
-	}
-	text, err := shownText(path, content)
-	if err != nil {
-		return nil, err
-	}
-	return &protocol.TextDocumentContentResult{Text: text}, nil
-}
-
-// shownText gives a file's text as an editor would show it.
-func shownText(path string, content []byte) (string, error) {
-	if len(content) > maxContent {
-		return "", &session.Error{
-			Kind: kindTooLarge, Op: "show", Path: path, Message: "the file is too large to be shown",
-			Hint: "read it with glue/fs/readFile",
-		}
-	}
-	text, _, ok := workspace.DecodeDocument(content)
-	if !ok {
-		return "", &session.Error{
-			Kind: kindUnsupported, Op: "show", Path: path, Message: "the file is not text",
-			Hint: "read it with glue/fs/readFile",
-		}
-	}
-	return string(text), nil
 }

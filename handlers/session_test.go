@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"glue-lsp/internal/wire"
 )
 
@@ -44,7 +46,11 @@ func TestDiffShowsWhatAReturnWouldBring(t *testing.T) {
 
 func TestBothSidesOfAChangeCanBeRead(t *testing.T) {
 	c, _, info := changedInSandbox(t)
+	c.call("glue/exec", `{"command":"printf '\\000\\377\\001' > run.bin; chmod +x run.bin; ln -s nowhere link"}`)
 	c.call("glue/session/checkpoint", `{}`)
+	if link := into[versionResult](t, c.call("glue/session/version", `{"side":"sandbox","path":"link"}`)); link.Data != "nowhere" || !link.IsSymbolicLink {
+		t.Errorf("a link is %+v", link)
+	}
 	for uri, want := range map[string]string{
 		contentURI("sandbox", info.ID, "a.txt"):   "one\nTWO\n",
 		contentURI("base", info.ID, "a.txt"):      "one\ntwo\n",
@@ -55,6 +61,18 @@ func TestBothSidesOfAChangeCanBeRead(t *testing.T) {
 			t.Errorf("%s is %q", uri, got.Text)
 		}
 	}
+	binary := into[versionResult](t, c.call("glue/session/version", `{"side":"sandbox","path":"run.bin"}`))
+	if diff := cmp.Diff(versionResult{payload: payload{Data: "AP8B", Encoding: encBase64}, Size: 3, Mode: 0o755}, binary, cmp.AllowUnexported(versionResult{}, payload{})); diff != "" {
+		t.Errorf("the bytes of run.bin: %s", diff)
+	}
+	part := into[versionResult](t, c.call("glue/session/version", `{"session":"`+info.ID+`","side":"base","pathBytes":"YS50eHQ=","offset":4,"length":2}`))
+	if part.Data != "tw" || part.Size != 8 || part.Mode != 0o644 {
+		t.Errorf("a part of a.txt: %+v", part)
+	}
+	c.refused("glue/session/version", `{"side":"mine","path":"a.txt"}`, wire.InvalidParams, "side: ")
+	c.refused("glue/session/version", `{"side":"base","path":"a.txt","offset":-1}`, wire.InvalidParams, "offset: ")
+	c.refused("glue/session/version", `{"side":"base","path":"new.txt"}`, wire.RequestFailed, "new.txt")
+	c.refused("glue/session/version", `{"side":"base","path":"../a.txt"}`, wire.RequestFailed, "")
 	c.refused("workspace/textDocumentContent", `{"uri":"`+contentURI("base", info.ID, "new.txt")+`"}`, wire.RequestFailed, "")
 	c.refused("workspace/textDocumentContent", `{"uri":"glue-base:/nosuch/a"}`, wire.RequestFailed, "nosuch")
 }

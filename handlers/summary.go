@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,13 +126,22 @@ func returnText(r *session.Return) (protocol.MessageType, string) {
 		kind = protocol.MessageTypeWarning
 		parts = append(parts, count(len(r.Files), "changed file")+" not applied; the changes are kept.")
 	}
+	var both, held []string
+	for _, c := range r.Conflicts {
+		if c.Held {
+			held = append(held, c.Path+" ("+c.Detail+")")
+		} else {
+			both = append(both, c.Path)
+		}
+	}
 	if len(r.Conflicts) > 0 {
 		kind = protocol.MessageTypeWarning
-		paths := make([]string, len(r.Conflicts))
-		for i, c := range r.Conflicts {
-			paths[i] = c.Path
-		}
-		parts = append(parts, "Changed on both sides: "+nameSome(paths)+".")
+	}
+	if len(both) > 0 {
+		parts = append(parts, "Changed on both sides: "+nameSome(both)+".")
+	}
+	if len(held) > 0 {
+		parts = append(parts, "Not returned: "+nameSome(held)+".")
 	}
 	if len(r.Skipped) > 0 {
 		kind = protocol.MessageTypeWarning
@@ -149,6 +159,21 @@ func returnText(r *session.Return) (protocol.MessageType, string) {
 		}
 	}
 	return kind, strings.Join(parts, " ")
+}
+
+// undoText says what an undo took back and what it could not.
+func undoText(r *session.Return) (protocol.MessageType, string) {
+	if len(r.Conflicts) > 0 {
+		paths := make([]string, len(r.Conflicts))
+		for i, c := range r.Conflicts {
+			paths[i] = c.Path
+		}
+		return protocol.MessageTypeWarning, count(len(r.Files), "file") + " as before the return. Edited since, left as they are: " + nameSome(paths) + "."
+	}
+	if !r.Applied && len(r.Files) > 0 {
+		return protocol.MessageTypeWarning, "The last return was not taken back: the editor did not apply the edit."
+	}
+	return protocol.MessageTypeInfo, "The last return was taken back: " + count(len(r.Files), "file") + " as before it. The sandbox keeps the changes."
 }
 
 // unseen names the changes of which a difference of texts shows nothing: files that go,
@@ -199,13 +224,17 @@ func (s *Server) shownFirst(o session.ReturnOptions) *session.ReturnOptions {
 
 // tellReturn shows what a return did, and both sides of its conflicts.
 func (s *Server) tellReturn(ctx context.Context, sess *session.Session, r *session.Return, before string) {
+	if s.peer.Load().client.reviews {
+		return
+	}
 	if r == nil {
 		s.say(protocol.MessageTypeInfo, before)
 		return
 	}
 	kind, text := returnText(r)
 	s.say(kind, before+text)
-	for _, c := range r.Conflicts[:min(len(r.Conflicts), 2)] {
+	both := slices.DeleteFunc(slices.Clone(r.Conflicts), func(c workspace.Conflict) bool { return c.Held })
+	for _, c := range both[:min(len(both), 2)] {
 		for _, side := range []string{"base", "sandbox"} {
 			if err := s.showVersion(ctx, sess, side, c.Path); err != nil {
 				s.log.Info("a version is not shown", zap.String("path", c.Path), zap.String("side", side), zap.Error(err))
@@ -224,11 +253,11 @@ func (s *Server) showVersion(ctx context.Context, sess *session.Session, side, t
 		s.show(ctx, u, otherwise+u)
 		return nil
 	}
-	content, err := sess.Version(ctx, side, treePath)
+	v, err := sess.Version(ctx, side, treePath)
 	if err != nil {
 		return err
 	}
-	name, err := s.writeView(sess.ID(), side, treePath, content)
+	name, err := s.writeView(sess.ID(), side, treePath, v.Content)
 	if err != nil {
 		return err
 	}
@@ -287,7 +316,7 @@ func (o *offers) end(id string) {
 
 // offerReturn asks, once the checkpoint is safe, whether the changes shall come back.
 func (s *Server) offerReturn(ctx context.Context, sess *session.Session, seq int) {
-	if !s.offers.begin(sess.ID()) {
+	if s.peer.Load().client.reviews || !s.offers.begin(sess.ID()) {
 		return
 	}
 	defer s.offers.end(sess.ID())
@@ -299,6 +328,10 @@ func (s *Server) offerReturn(ctx context.Context, sess *session.Session, seq int
 	text := "The sandbox has " + count(info.Checkpoint.ChangedFiles, "changed file") + "."
 	if d, err := sess.Diff(ctx, ""); err == nil {
 		text += withSpace(unseen(d.Files))
+	}
+	if s.peer.Load().client.interrupts {
+		s.say(protocol.MessageTypeInfo, text+" Return them by the action \""+titleReturn+"\".")
+		return
 	}
 	chosen, err := s.ask(ctx, protocol.MessageTypeInfo, text, yes, "Later")
 	if err != nil || chosen != yes {

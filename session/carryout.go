@@ -31,6 +31,7 @@ type outcome struct {
 // this order; some editors tell of a change a moment after they said that it is done.
 const (
 	lookAgain = 10
+	lookLong  = 1000 // where telling waits for a pause in typing
 	lookEvery = 30 * time.Millisecond
 )
 
@@ -139,11 +140,27 @@ func (s *Session) lookAt(ctx context.Context, plan *planned, patient bool) ([]wo
 			return nil, err
 		}
 		verdicts, err := s.ws.ReadBack(ctx, s.store, plan.Targets, docs)
-		if err != nil || !patient || try == lookAgain || allTaken(verdicts) {
+		if err != nil || !patient || allTaken(verdicts) {
 			return verdicts, err
+		}
+		if try >= lookAgain && (try >= lookLong || !s.editor.Caps().TellsLate || s.told(plan, docs)) {
+			return verdicts, nil
 		}
 		<-time.After(lookEvery)
 	}
+}
+
+// told reports whether the editor has told of a change of every open document that it
+// was to edit.
+func (s *Session) told(plan *planned, docs []workspace.Document) bool {
+	open := s.ws.Open(docs)
+	for path, target := range plan.Targets {
+		was, wasOpen := plan.host.Docs[path]
+		if is, isOpen := open[path]; target.Edit != nil && wasOpen && isOpen && is.Version == was.Version {
+			return false
+		}
+	}
+	return true
 }
 
 func allTaken(verdicts []workspace.Verdict) bool {

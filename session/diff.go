@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"glue-lsp/internal/git"
+	"glue-lsp/internal/tree"
 	"glue-lsp/workspace"
 )
 
@@ -85,10 +86,17 @@ func within(path, dir string) bool {
 // maxVersion bounds a file that is shown as a document, in bytes.
 const maxVersion = 64 << 20
 
-// Version gives one side's bytes of a path relative to the root: the sandbox's
-// ("sandbox") or those that both sides agreed on ("base"). A path that is not there is
+// FileVersion is what one side has at a path.
+type FileVersion struct {
+	Content []byte // of a symbolic link: where it points
+	Perm    uint32 // permission bits, those that git keeps
+	Link    bool   // a symbolic link
+}
+
+// Version gives one side's version of a path relative to the root: the sandbox's
+// ("sandbox") or the one that both sides agreed on ("base"). A path that is not there is
 // an error of kind fileNotFound.
-func (s *Session) Version(ctx context.Context, side, path string) ([]byte, error) {
+func (s *Session) Version(ctx context.Context, side, path string) (FileVersion, error) {
 	st := s.snapshotState()
 	id := st.Agreed
 	if side == "sandbox" {
@@ -96,18 +104,22 @@ func (s *Session) Version(ctx context.Context, side, path string) ([]byte, error
 	}
 	entry, err := s.store.Repo.Lookup(ctx, id, path)
 	if err != nil {
-		return nil, err
+		return FileVersion{}, err
 	}
 	if !entry.Exists() {
-		return nil, &Error{
+		return FileVersion{}, &Error{
 			Kind: "fileNotFound", Op: "show the " + side + " version", Path: path, Session: s.ID(),
 			Message: fmt.Sprintf("%s is not in the %s version", path, side),
 		}
 	}
 	blobs, err := s.store.Repo.Blobs(ctx)
 	if err != nil {
-		return nil, err
+		return FileVersion{}, err
 	}
 	defer blobs.Close()
-	return blobs.Get(entry.Hash, maxVersion)
+	content, err := blobs.Get(entry.Hash, maxVersion)
+	if err != nil {
+		return FileVersion{}, err
+	}
+	return FileVersion{Content: content, Perm: uint32(entry.Mode) & 0o777, Link: entry.Mode == tree.Symlink}, nil
 }

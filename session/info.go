@@ -42,6 +42,8 @@ type Info struct {
 	Alert string
 	// Waiting says that it has ended with changes that nobody was asked about.
 	Waiting bool
+	// Undoable says that the last return can be taken back.
+	Undoable bool
 }
 
 // BaseInfo is what went up when the session was opened. Bytes is the content's size,
@@ -115,6 +117,7 @@ func (s *Session) Info() Info {
 	}
 	info.Stays, info.Alert = st.Stays && !st.open(), s.alert
 	info.Waiting = !st.open() && st.unreturned() && !st.Settled
+	info.Undoable = st.LastReturn != nil && st.LastReturn.Branch == ""
 	if !st.ExpiresAt.IsZero() {
 		at := st.ExpiresAt
 		info.ExpiresAt = &at

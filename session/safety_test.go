@@ -113,8 +113,8 @@ func TestClosingCapturesWhatOutlivedItsCommandWroteAtItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := ended.Version(context.Background(), "sandbox", "end.txt"); err != nil || string(b) != "end\n" {
-		t.Errorf("end.txt: %q %v", b, err)
+	if v, err := ended.Version(context.Background(), "sandbox", "end.txt"); err != nil || string(v.Content) != "end\n" {
+		t.Errorf("end.txt: %q %v", v.Content, err)
 	}
 }
 

@@ -77,6 +77,9 @@ func (a *assignment) toEditor(u *piece) (bool, error) {
 		return false, nil
 	}
 	doc, open := a.r.Host.Docs[u.Old.Path]
+	if caps.UnsavedOnly && !(open && doc.Changed) {
+		return false, nil
+	}
 	if !open && slices.ContainsFunc(u.paths(), func(p string) bool { return !utf8.ValidString(p) }) {
 		return false, nil // editors name files by text
 	}

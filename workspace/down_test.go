@@ -336,3 +336,19 @@ func TestNothingChangedPlansNothing(t *testing.T) {
 		t.Errorf("a plan of nothing: %+v", d)
 	}
 }
+
+func TestOnlyUnsavedTextIsEditedForAnEditorThatAsksForThat(t *testing.T) {
+	tr := newTrip(t, "typed.txt", "a\nx\ny\nb\n", "open.txt", "a\n", "closed.txt", "a\n", "gone.txt", "a\n")
+	tr.openFile("open.txt")
+	tr.openFile("gone.txt")
+	tr.openFile("typed.txt")
+	tr.typeIn("typed.txt", "A\nx\ny\nb\n")
+	tr.inside("typed.txt", "a\nx\ny\nB\n", "open.txt", "b\n", "closed.txt", "b\n", "gone.txt", "", "new.txt", "n\n")
+	d := tr.plan(func(r *DownRequest) {
+		caps := *wholeEditor
+		caps.UnsavedOnly = true
+		r.Caps = &caps
+	})
+	same(t, "in the edit", []string{"text typed.txt"}, tr.inEdit(d))
+	same(t, "written by Apply", []string{"closed.txt", "gone.txt", "new.txt", "open.txt"}, diskPaths(d))
+}

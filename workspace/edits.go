@@ -15,6 +15,8 @@ type ClientCaps struct {
 	Annotations            bool // needsConfirmation is honoured by a prompt
 	NoEdits                bool // it applies none that the server sends
 	OpenOnly               bool // files that are not open are written to disk
+	UnsavedOnly            bool // files without unsaved text are written to disk, open or not
+	TellsLate              bool // of what an edit did to a buffer it tells only when the person pauses
 }
 
 // Edit is a workspace edit without LSP's types. The file operations come first, then

@@ -113,6 +113,7 @@ func (p *planner) refuse(u *piece, kind, detail string) {
 	u.out = true
 	if !p.chose(u, ChooseMine) {
 		p.conflict(u.Path, kind, detail)
+		p.down.Conflicts[len(p.down.Conflicts)-1].Held = true
 		return
 	}
 	for _, m := range u.moves() {

@@ -17,6 +17,9 @@ type Conflict struct {
 	Path   string `json:"path"`
 	Kind   string `json:"kind"`
 	Detail string `json:"detail"`
+	// Held says that the host's version does not matter, but that something is in the way
+	// of writing it, such as unsaved text; Detail says what to do.
+	Held bool `json:"held,omitzero"`
 }
 
 // Up is what one sync sends into the sandbox.

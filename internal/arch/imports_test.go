@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"internal/delay":     {},
 	"internal/gittest":   {},
 	"internal/demo":      {"internal/lsptest", "internal/wire"},
+	"editors/nvim":       {},
+	"editors/plain":      {},
 	"internal/bench":     {"internal/lsptest", "internal/wire", "internal/git", "internal/tree", "workspace", "session", "sandbox", "sandbox/agent", "sandbox/local", "sandbox/modal", "internal/attendant", "internal/delay"},
 }
 
