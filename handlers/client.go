@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.lsp.dev/protocol"
 
@@ -50,6 +51,10 @@ type clientCapabilities struct {
 	} `json:"window,omitzero"`
 }
 
+// killedGrace is how long the sandboxes of a client that kills its server outlive it: each
+// time that the person quits.
+const killedGrace = 3 * time.Second
+
 type clientInfo struct {
 	Name    string `json:"name,omitzero"`
 	Version string `json:"version,omitzero"`
@@ -68,6 +73,7 @@ type client struct {
 	contents       bool // workspace/textDocumentContent
 	questions      bool // window/showMessageRequest is shown to a person, who answers it
 	reviews        bool // asks and tells about changes by itself
+	kills          bool // it sends shutdown and exit, and SIGKILL right after them
 	preselects     bool // Enter chooses a question's first button, also of one that came while a person types
 }
 
@@ -76,6 +82,7 @@ func newClient(c clientCapabilities, info clientInfo) client {
 	can := func(kind protocol.ResourceOperationKind) bool {
 		return c.Workspace.ApplyEdit && we.DocumentChanges && slices.Contains(we.ResourceOperations, kind)
 	}
+	helix := strings.EqualFold(info.Name, "helix")
 	eglot := strings.EqualFold(info.Name, "eglot")
 	return client{
 		encoding:  negotiate(c.General.PositionEncodings),
@@ -98,7 +105,8 @@ func newClient(c clientCapabilities, info clientInfo) client {
 		interrupts:     eglot || !c.Workspace.ApplyEdit && reflect.ValueOf(c.Window).IsZero(), // ALE
 		questions:      c.Window.ShowMessage != nil,
 		reviews:        c.Experimental.Glue.Review,
-		preselects:     strings.EqualFold(info.Name, "helix"),
+		kills:          helix,
+		preselects:     helix,
 	}
 }
 

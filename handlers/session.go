@@ -115,7 +115,11 @@ func (s *Server) openOptions(folder, runtime string) (session.OpenOptions, error
 	if err != nil {
 		return session.OpenOptions{}, err
 	}
-	return OpenOptions(settings, folder, runtime, &editor{s: s}), nil
+	o := OpenOptions(settings, folder, runtime, &editor{s: s})
+	if s.peer.Load().client.kills {
+		o.Grace = killedGrace
+	}
+	return o, nil
 }
 
 // OpenOptions are what settings say about a session on a folder; runtime "" is the

@@ -55,7 +55,10 @@ type Spec struct {
 	Subdir   string            // commands start in this folder of the root, slash-separated
 	Env      map[string]string // laid over the sandbox's environment
 	Timeout  time.Duration     // the cap on its life; zero is the runtime's default
-	Network  string            // "", "on" or "none"
+	// Grace is how long a local sandbox outlives a server that was killed; zero is the
+	// runtime's own. A sandbox in the cloud has a keeper that ends it.
+	Grace   time.Duration
+	Network string // "", "on" or "none"
 	// Unconfined: the person agreed that commands run without isolation, where a local
 	// runtime that was left to choose has none.
 	Unconfined bool

@@ -25,6 +25,9 @@ type OpenOptions struct {
 	Resume  string // id of a session to go on with
 	New     bool   // open another session even where one is open
 	Timeout time.Duration
+	// Grace is how long a sandbox on this machine outlives a server that was killed; zero is
+	// the runtime's.
+	Grace   time.Duration
 	Editor  Editor
 	Include []string
 	Exclude []string
@@ -211,7 +214,7 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	}
 	m.useCache(filepath.Dir(caches))
 	spec := sandbox.Spec{
-		Session: id, Dir: s.dir, TreeDir: treeDir, CacheDir: caches, Subdir: ws.Subdir(), Timeout: o.Timeout, Network: o.Network, Unconfined: o.Unconfined || m.unconfinedAllowed(o.Folder),
+		Session: id, Dir: s.dir, TreeDir: treeDir, CacheDir: caches, Subdir: ws.Subdir(), Grace: o.Grace, Timeout: o.Timeout, Network: o.Network, Unconfined: o.Unconfined || m.unconfinedAllowed(o.Folder),
 		Tags: map[string]string{"glue-session": id}, Log: m.o.Log,
 	}
 	if o.PrivateCache {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func (r *Runtime) open(ctx context.Context, spec sandbox.Spec, onlyLooking bool)
 		return nil, err
 	}
 	p := plan{
-		spec: spec, dirs: dirs, agentPath: agentPath, grace: r.opts.Grace, environ: r.opts.Environ, glueHome: r.opts.Home,
+		spec: spec, dirs: dirs, agentPath: agentPath, grace: cmp.Or(spec.Grace, r.opts.Grace), environ: r.opts.Environ, glueHome: r.opts.Home,
 		isolation: choice.isolation, gaps: choice.gaps, onlyLooking: onlyLooking,
 	}
 	if err := p.planLoans(ctx, choice.isolation == Bubblewrap); err != nil {
