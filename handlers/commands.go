@@ -111,14 +111,19 @@ func (s *Server) executeCommand(_ context.Context, p *executeCommandParams) (sta
 }
 
 // work does something for a person who is not waiting for an answer: under a progress
-// that they can cancel, with a message when it fails.
-func (s *Server) work(title string, do func(ctx context.Context, p *progress) error) {
+// that they can cancel, with a message when it fails. What came of it is told by the
+// function that do gives: after the progress has ended, whose end takes the place of a
+// message in some editors.
+func (s *Server) work(title string, do func(ctx context.Context, p *progress) (tell func(), err error)) {
 	s.background(func(base context.Context) {
 		ctx, cancel := context.WithCancel(base)
 		defer cancel()
 		p := s.onItsOwn(ctx, title, cancel)
-		err := do(ctx, p)
+		tell, err := do(ctx, p)
 		p.end("")
+		if tell != nil {
+			tell()
+		}
 		switch {
 		case err == nil || base.Err() != nil:
 		case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -137,13 +142,12 @@ func (s *Server) openCommand(p *openParams) (started, error) {
 		}
 	}
 	p.WorkDoneToken = nil
-	s.work("Opening a sandbox", func(ctx context.Context, report *progress) error {
+	s.work("Opening a sandbox", func(ctx context.Context, report *progress) (func(), error) {
 		info, err := s.openSession(ctx, p, report)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.say(protocol.MessageTypeInfo, openedText(info))
-		return nil
+		return func() { s.say(protocol.MessageTypeInfo, openedText(info)) }, nil
 	})
 	return started{Started: true}, nil
 }
@@ -157,17 +161,16 @@ func (s *Server) closeCommand(p *closeParams) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Closing the sandbox", func(ctx context.Context, report *progress) error {
+	s.work("Closing the sandbox", func(ctx context.Context, report *progress) (func(), error) {
 		opts := s.shownFirst(o)
 		if !orTrue(p.Return) {
 			opts = nil
 		}
 		r, err := sess.Close(ctx, opts, report.report)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.tellReturn(ctx, sess, r, "The sandbox is closed. ")
-		return nil
+		return func() { s.tellReturn(ctx, sess, r, "The sandbox is closed. ") }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -182,13 +185,12 @@ func (s *Server) returnCommand(p *returnParams) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Returning changes", func(ctx context.Context, report *progress) error {
+	s.work("Returning changes", func(ctx context.Context, report *progress) (func(), error) {
 		r, err := sess.Return(ctx, *s.shownFirst(o), report.report)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.tellReturn(ctx, sess, r, "")
-		return nil
+		return func() { s.tellReturn(ctx, sess, r, "") }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -198,45 +200,44 @@ func (s *Server) checkpointCommand(p *checkpointParams) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Saving the sandbox's changes", func(ctx context.Context, _ *progress) error {
+	s.work("Saving the sandbox's changes", func(ctx context.Context, _ *progress) (func(), error) {
 		c, err := sess.Checkpoint(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.say(protocol.MessageTypeInfo, "Checkpoint "+itoa(c.Seq)+" is safe: "+count(c.ChangedFiles, "changed file")+".")
-		return nil
+		return func() {
+			s.say(protocol.MessageTypeInfo, "Checkpoint "+itoa(c.Seq)+" is safe: "+count(c.ChangedFiles, "changed file")+".")
+		}, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
 
 func (s *Server) syncCommand(p *syncParams) (started, error) {
-	s.work("Sending changes to the sandbox", func(ctx context.Context, report *progress) error {
+	s.work("Sending changes to the sandbox", func(ctx context.Context, report *progress) (func(), error) {
 		sess, err := s.sessionFor(ctx, p.Session, "", report)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		r, err := sess.Sync(ctx, p.AllowMassDelete, report.report)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.say(protocol.MessageTypeInfo, syncedText(r))
-		return nil
+		return func() { s.say(protocol.MessageTypeInfo, syncedText(r)) }, nil
 	})
 	return started{Started: true, Session: s.knownSession(p.Session)}, nil
 }
 
 func (s *Server) doctorCommand(p *doctorParams) (started, error) {
-	s.work("Checking the runtimes", func(ctx context.Context, _ *progress) error {
+	s.work("Checking the runtimes", func(ctx context.Context, _ *progress) (func(), error) {
 		r, err := s.examine(ctx, p.Runtime)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		kind := protocol.MessageTypeInfo
 		if !r.OK {
 			kind = protocol.MessageTypeWarning
 		}
-		s.say(kind, doctorText(r))
-		return nil
+		return func() { s.say(kind, doctorText(r)) }, nil
 	})
 	return started{Started: true}, nil
 }
@@ -250,9 +251,8 @@ func (s *Server) showOutputCommand(p *showOutputArgs) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Showing output", func(ctx context.Context, _ *progress) error {
-		s.showOutput(ctx, ex.LogFile())
-		return nil
+	s.work("Showing output", func(ctx context.Context, _ *progress) (func(), error) {
+		return func() { s.showOutput(ctx, ex.LogFile()) }, nil
 	})
 	return started{Started: true, ExecID: ex.ID, Session: sess.ID()}, nil
 }

@@ -16,9 +16,8 @@ func (s *Server) diffCommand(p *sessionRef) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Showing the changes", func(ctx context.Context, _ *progress) error {
-		s.showChanges(ctx, sess)
-		return nil
+	s.work("Showing the changes", func(ctx context.Context, _ *progress) (func(), error) {
+		return func() { s.showChanges(ctx, sess) }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -28,13 +27,12 @@ func (s *Server) undoCommand(p *undoParams) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Undoing the last return", func(ctx context.Context, report *progress) error {
+	s.work("Undoing the last return", func(ctx context.Context, report *progress) (func(), error) {
 		r, err := sess.Undo(ctx, report.report)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.say(undoText(r))
-		return nil
+		return func() { s.say(undoText(r)) }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -44,13 +42,12 @@ func (s *Server) discardCommand(p *discardParams) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	s.work("Discarding the sandbox's changes", func(ctx context.Context, _ *progress) error {
+	s.work("Discarding the sandbox's changes", func(ctx context.Context, _ *progress) (func(), error) {
 		files, err := sess.Discard(ctx, rawPaths(p.Paths))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.say(protocol.MessageTypeInfo, count(len(files), "changed file")+" discarded.")
-		return nil
+		return func() { s.say(protocol.MessageTypeInfo, count(len(files), "changed file")+" discarded.") }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -78,7 +75,7 @@ func (s *Server) stopCommand(p *stopArgs) (started, error) {
 		if err != nil {
 			return started{}, err
 		}
-		s.work("Stopping", func(ctx context.Context, _ *progress) error { return ex.Cancel(ctx) })
+		s.work("Stopping", func(ctx context.Context, _ *progress) (func(), error) { return nil, ex.Cancel(ctx) })
 	}
 	return started{Started: true, ExecID: p.ExecID}, nil
 }

@@ -88,37 +88,38 @@ func (s *Server) startPlanned(ref sessionRef, t runTarget) (started, error) {
 // startRun runs something in the background and tells what came of it.
 func (s *Server) startRun(ref sessionRef, title, file string, build func(*session.Session) (session.ExecOptions, error)) (started, error) {
 	id := newExecID()
-	s.work("Run "+title, func(ctx context.Context, report *progress) error {
+	s.work("Run "+title, func(ctx context.Context, report *progress) (func(), error) {
 		sess, err := s.sessionFor(ctx, ref.Session, file, report)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		o, err := build(sess)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		o.ID, o.Sync, o.MaxOutput, o.Progress = id, true, maxShown, report.report
 		ex, err := sess.Start(ctx, o)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		report.report(title, -1)
 		outcome, err := ex.Wait(ctx)
 		if ctx.Err() != nil {
 			end, stop := context.WithTimeout(context.WithoutCancel(ctx), answerLimit)
 			defer stop()
-			return errors.Join(ctx.Err(), ex.Cancel(end))
+			return nil, errors.Join(ctx.Err(), ex.Cancel(end))
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if outcome.SetupFailure != "" {
-			failure, _ := showPath(outcome.SetupFailure)
-			s.say(protocol.MessageTypeWarning, "glue: "+failure)
-		}
-		s.tellOutcome(ctx, title, ex.LogFile(), outcome)
-		s.background(func(ctx context.Context) { s.offerReturn(ctx, sess, outcome.Checkpoint) })
-		return nil
+		return func() {
+			if outcome.SetupFailure != "" {
+				failure, _ := showPath(outcome.SetupFailure)
+				s.say(protocol.MessageTypeWarning, "glue: "+failure)
+			}
+			s.tellOutcome(ctx, title, ex.LogFile(), outcome)
+			s.background(func(ctx context.Context) { s.offerReturn(ctx, sess, outcome.Checkpoint) })
+		}, nil
 	})
 	return started{Started: true, ExecID: id, Session: s.knownSession(ref.Session)}, nil
 }

@@ -184,12 +184,25 @@ func (d *documents) close(path string) {
 func (d *documents) snapshot() []workspace.Document {
 	out := d.buffers()
 	for i, doc := range out {
-		if doc.Changed {
-			onDisk := readDisk(doc.Path, maxDocumentBytes)
-			out[i].Changed = onDisk == nil || !sameText(doc.Text, onDisk)
+		if !doc.Changed {
+			continue
+		}
+		if onDisk := readDisk(doc.Path, maxDocumentBytes); onDisk != nil && sameText(doc.Text, onDisk) {
+			out[i].Changed = false
+			d.settle(doc)
 		}
 	}
 	return out
+}
+
+// settle marks a document clean that holds what is on disk, if it is still the same: the
+// next write to the file then finds it so, before the editor has reloaded it.
+func (d *documents) settle(as workspace.Document) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if doc := d.byPath[as.Path]; doc != nil && doc.version == as.Version && bytes.Equal(doc.text, as.Text) {
+		doc.changed = false
+	}
 }
 
 func (d *documents) buffers() []workspace.Document {

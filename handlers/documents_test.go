@@ -245,6 +245,12 @@ func TestABufferThatTheEditorReloadedFromDiskIsNotUnsavedText(t *testing.T) {
 	if d := now(); d.Changed {
 		t.Error("a reloaded buffer counts as changed")
 	}
+	if err := os.WriteFile(file, []byte("newer\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d := now(); d.Changed {
+		t.Error("a buffer that is about to be reloaded counts as changed")
+	}
 	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":3},"contentChanges":[{"text":"three\n"}]}`)
 	if d := now(); !d.Changed {
 		t.Error("typing does not count")
