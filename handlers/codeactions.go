@@ -101,10 +101,11 @@ func (s *Server) sessionActions() []protocol.Command {
 	var out []protocol.Command
 	each := func(is func(session.Info) bool, title, command string) {
 		for _, info := range s.news.that(is) {
+			which := title
 			if !isOpen(info) {
-				title += " of " + info.CreatedAt.Local().Format("15:04:05")
+				which += " of " + info.CreatedAt.Local().Format("15:04:05")
 			}
-			out = append(out, newCommand(title, command, sessionRef{Session: info.ID}))
+			out = append(out, newCommand(which, command, sessionRef{Session: info.ID}))
 		}
 	}
 	each(hasChanges, titleReturn, commandReturn)

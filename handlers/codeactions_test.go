@@ -135,6 +135,19 @@ func TestActionsOnSessionsAreThoseThatCanBeDone(t *testing.T) {
 	}
 }
 
+func TestEachEndedSessionIsNamedByItsTime(t *testing.T) {
+	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
+	for i, id := range []string{"s1", "s2"} {
+		c.server.sessionChanged(session.Info{
+			ID: id, State: session.Closed, Waiting: true, Folder: "/w", Checkpoint: session.CheckpointInfo{ChangedFiles: 1},
+			CreatedAt: time.Date(2026, 5, 4, 3, 2, i, 0, time.Local),
+		})
+	}
+	if got := actionTitles(t, c); !strings.HasPrefix(got, "Return changes from sandbox of 03:02:00, Return changes from sandbox of 03:02:01, Show") {
+		t.Errorf("the actions are %s", got)
+	}
+}
+
 func TestReturnIsOfferedWhileThereAreChanges(t *testing.T) {
 	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
 	info := session.Info{ID: "s1", State: session.Ready, Folder: "/w", Checkpoint: session.CheckpointInfo{Seq: 1, ChangedFiles: 2}}

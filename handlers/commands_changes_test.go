@@ -25,7 +25,7 @@ func TestChangesAreShownUndoneAndThrownAwayByCommands(t *testing.T) {
 			t.Errorf("%s holds %q, %v", file, got, err)
 		}
 	}
-	command("glue.run", `{"command":"echo two > a.txt"}`, "done")
+	command("glue.run", `{"command":"echo two > a.txt"}`, "a.txt: done")
 	patch := strings.TrimPrefix(command("glue.session.diff", `{}`, "The changes are in "), "The changes are in ")
 	if got, err := os.ReadFile(patch); err != nil || !strings.Contains(string(got), "-one\n+two\n") {
 		t.Errorf("the patch is %q, %v", got, err)
@@ -34,7 +34,7 @@ func TestChangesAreShownUndoneAndThrownAwayByCommands(t *testing.T) {
 	holds(a, "two\n")
 	command("glue.session.undo", `{}`, "The last return was taken back: 1 file")
 	holds(a, "one\n")
-	command("glue.run", `{"command":"echo two > b.txt"}`, "done")
+	command("glue.run", `{"command":"echo two > b.txt"}`, "b.txt: done")
 	command("glue.session.discard", `{"paths":["b.txt"]}`, "1 changed file discarded.")
 	holds(b, "one\n")
 }

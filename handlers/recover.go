@@ -31,6 +31,9 @@ func (s *Server) recoverSessions(ctx context.Context) {
 		}
 		o, err := s.openOptions(dir, "")
 		return o, err == nil
+	}, Late: func(info session.Info) {
+		// It may wait for a person, and must not keep the sessions from ending.
+		s.background(func(ctx context.Context) { s.tellWaiting(ctx, m, info) })
 	}})
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("looking for sessions whose server died", zap.Error(err))
@@ -49,14 +52,20 @@ func (s *Server) recoverSessions(ctx context.Context) {
 		}
 	}
 	for _, info := range kept {
-		switch {
-		case !info.Waiting || !p.has(info.Folder):
-		case p.client.reviews:
-			s.news.add(info)
-		default:
-			s.news.learn(info)
-			s.offerEarlier(ctx, m, info)
-		}
+		s.tellWaiting(ctx, m, info)
+	}
+}
+
+// tellWaiting announces an ended session of a folder of this client's that has changes.
+func (s *Server) tellWaiting(ctx context.Context, m *session.Manager, info session.Info) {
+	p := s.peer.Load()
+	switch {
+	case !info.Waiting || !p.has(info.Folder):
+	case p.client.reviews:
+		s.news.add(info)
+	default:
+		s.news.learn(info)
+		s.offerEarlier(ctx, m, info)
 	}
 }
 

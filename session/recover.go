@@ -18,6 +18,9 @@ type RecoverOptions struct {
 	// Resume says how to go on with a session on a folder whose sandbox still runs; ok is
 	// false where it is to end. nil ends all that are idle.
 	Resume func(folder string) (o OpenOptions, ok bool)
+	// Late is told, after Recover has returned, of each session that another process was
+	// just ending, once that is done. nil is nobody.
+	Late func(Info)
 }
 
 // Recover finds the sessions whose owner died. It brings what their sandboxes changed to
@@ -41,7 +44,13 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 	for _, st := range states {
 		key := st.Runtime + "\x00" + st.Folder
 		lock := filepath.Join(m.sessionDir(st.ID), "lock")
-		if !st.owed() || isLocked(lock) && readHolder(lock).alive() {
+		if !st.owed() {
+			continue
+		}
+		if h := readHolder(lock); isLocked(lock) && h.alive() {
+			if h.Ending && o.Late != nil {
+				m.awaitEnding(st.ID, o.Late)
+			}
 			continue
 		}
 		if !st.Separate && o.Resume != nil && !taken[key] && st.resumable() {
@@ -61,6 +70,30 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 		}
 	}
 	return out, nil
+}
+
+// awaitEnding waits until another process has ended a session, does it itself where that
+// process dies over it, and says what is left.
+func (m *Manager) awaitEnding(id string, tell func(Info)) {
+	m.beside.Go(func() {
+		ctx, stop := m.untilShutdown(context.Background())
+		defer stop()
+		own, st, err := m.takeOver(ctx, id, forever)
+		if err != nil {
+			return
+		}
+		if st.owed() {
+			m.salvageOrLog(ctx, own, st)
+		} else {
+			_ = own.Close()
+		}
+		if st, err = readState(m.sessionDir(id)); err != nil {
+			return
+		}
+		s := &Session{state: *st}
+		s.markOrphan()
+		tell(s.Info())
+	})
 }
 
 // resumeForNow takes a session up without being asked for it.

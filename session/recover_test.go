@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"glue-lsp/internal/tree"
 	"glue-lsp/sandbox"
 )
@@ -502,4 +504,29 @@ func TestRulesThatWereKeptAreReadBack(t *testing.T) {
 	if back, err := readRules(t.TempDir()); err != nil || back.current != nil {
 		t.Errorf("none: %+v %v", back, err)
 	}
+}
+
+func TestASessionThatAnotherProcessEndsIsToldOfOnceThatIsDone(t *testing.T) {
+	f := newFixture(t).lasting()
+	s := f.open(OpenOptions{})
+	f.safe(s, "echo changed > one.txt")
+	f.die(s)
+	f.another()
+	file := filepath.Join(f.m.sessionDir(s.ID()), "lock")
+	other := flock.New(file)
+	if ok, err := other.TryLock(); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	writeHolder(file, holder{PID: os.Getpid(), Session: s.ID(), Since: time.Now(), Ending: true})
+	late := make(chan Info, 1)
+	if found := f.recover(RecoverOptions{Late: func(info Info) { late <- info }}); len(found) != 0 {
+		t.Errorf("found, although another has it: %+v", found)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info := <-late; info.ID != s.ID() || info.Checkpoint.ChangedFiles != 1 || !info.Waiting {
+		t.Errorf("told of %+v", info)
+	}
+	f.nothingLeft(s.ID())
 }

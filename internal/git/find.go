@@ -72,7 +72,7 @@ func parseVersion(out string) (version string, good bool) {
 type MissingError struct{}
 
 func (*MissingError) Error() string {
-	return "git is not installed (looked on PATH); install git 2.38 or later"
+	return "git is not installed (looked on PATH)"
 }
 
 // VersionError says that the git on PATH is too old.
