@@ -1,0 +1,350 @@
+---Settles what was changed on both sides: a three-way difference whose middle is the result.
+local async = require('glue.async')
+local changes = require('glue.changes')
+local client_module = require('glue.client')
+local diff = require('glue.diff')
+local documents = require('glue.documents')
+local sessions = require('glue.sessions')
+local ui = require('glue.ui')
+
+local M = {}
+
+---@class glue.Mine the host's version, as the editor has it
+---@field text string with line feeds
+---@field buf? integer
+---@field crlf boolean
+---@field bom boolean
+---@field encoding string
+
+---@param path string
+---@return glue.Mine?
+local function mine_of(path)
+  local buf = vim.fn.bufadd(path)
+  local there = vim.api.nvim_buf_is_loaded(buf)
+  if not there and vim.fn.filereadable(path) == 0 then
+    return nil
+  end
+  vim.fn.bufload(buf)
+  local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
+  local options = vim.bo[buf]
+  local text = table.concat(lines, '\n') .. (options.endofline and '\n' or '')
+  if #lines == 1 and lines[1] == '' then
+    text = ''
+  end
+  local encoding = options.fileencoding
+  return {
+    text = text,
+    buf = buf,
+    crlf = options.fileformat == 'dos',
+    bom = options.bomb,
+    encoding = encoding == '' and 'utf-8' or encoding,
+  }
+end
+
+---The bytes of a text in the form of the host's file.
+---@param text string
+---@param mine glue.Mine?
+function M.bytes(text, mine)
+  if not mine then
+    return text
+  end
+  if mine.crlf then
+    text = text:gsub('\r?\n', '\r\n')
+  end
+  if mine.encoding ~= 'utf-8' then
+    text = vim.iconv(text, 'utf-8', mine.encoding) or text
+  elseif mine.bom then
+    text = '\239\187\191' .. text
+  end
+  return text
+end
+
+---Merges three texts; what both changed has markers. git does it, without any configuration.
+---@return string? text
+---@return string? problem
+local function merged(mine, base, theirs)
+  local dir = vim.fn.tempname()
+  vim.fn.mkdir(dir, 'p', tonumber('700', 8))
+  local names = {}
+  for name, text in pairs({ mine = mine, base = base, sandbox = theirs }) do
+    names[name] = dir .. '/' .. name
+    local file = assert(io.open(names[name], 'wb'))
+    file:write(text)
+    file:close()
+  end
+  local result = async.await(function(callback)
+    local ok, err = pcall(vim.system, {
+      'git',
+      'merge-file',
+      '-p',
+      '--diff3',
+      '-L',
+      'mine',
+      '-L',
+      'before',
+      '-L',
+      'sandbox',
+      names.mine,
+      names.base,
+      names.sandbox,
+    }, {
+      cwd = dir,
+      env = {
+        GIT_CONFIG_GLOBAL = '/dev/null',
+        GIT_CONFIG_NOSYSTEM = '1',
+        GIT_CEILING_DIRECTORIES = dir,
+      },
+    }, callback)
+    if not ok then
+      callback({ code = -1, stderr = tostring(err) })
+    end
+  end)
+  vim.schedule(function()
+    vim.fn.delete(dir, 'rf')
+  end)
+  -- The status is the number of conflicts; 255 is failure.
+  if result.code < 0 or result.code >= 128 then
+    return nil, vim.trim(result.stderr or '')
+  end
+  return result.stdout
+end
+
+---@param line string
+local function is_marker(line)
+  return line:find('^<<<<<<< mine$')
+    or line:find('^>>>>>>> sandbox$')
+    or line:find('^||||||| before$')
+end
+
+local function first_marker(buf)
+  for i, line in ipairs(vim.api.nvim_buf_get_lines(buf, 0, -1, false)) do
+    if is_marker(line) then
+      return i
+    end
+  end
+end
+
+---Sends how a conflict is settled. Waits.
+---@param client vim.lsp.Client
+---@param session glue.Session
+---@param conflict table
+---@param resolution table choice, and data with encoding
+---@return boolean settled
+local function settle(client, session, conflict, resolution)
+  resolution.path = not conflict.pathBytes and conflict.path or nil
+  resolution.pathBytes = conflict.pathBytes
+  local result, err = client_module.request(client, 'glue/session/return', {
+    session = session.id,
+    paths = { changes.name(conflict) },
+    confirm = { changes.name(conflict) },
+    resolutions = { resolution },
+  })
+  if not result then
+    client_module.tell('Settling ' .. conflict.path, err)
+    return false
+  end
+  require('glue.apply').refresh({ conflict }, sessions.host_root(session, client))
+  for _, still in ipairs(result.conflicts) do
+    if still.path == conflict.path then
+      ui.warn(('%s is still changed on both sides: %s'):format(still.path, still.detail))
+      return false
+    end
+  end
+  ui.info(conflict.path .. ' is settled')
+  changes.reload()
+  return true
+end
+
+---A conflict that no text can settle is a choice.
+local function choose_side(client, session, conflict)
+  local answer = ui.confirm(
+    ('%s was changed on both sides (%s): %s'):format(
+      ui.line(conflict.path),
+      ui.line(conflict.kind),
+      ui.line(conflict.detail)
+    ),
+    { '&Later', 'keep &Mine', "take the &Sandbox's" },
+    1
+  )
+  if answer ~= 1 then
+    settle(client, session, conflict, { choice = answer == 2 and 'mine' or 'theirs' })
+  end
+end
+
+---@type table<integer, table> per result buffer
+local open_merges = {}
+
+---Opens one conflict in a tab of its own: mine, the result, the sandbox's. Waits.
+local function open_text(client, session, conflict)
+  local host = sessions.host_root(session, client)
+  local path = host .. '/' .. conflict.path
+  local mine = mine_of(path)
+  local base_text = documents.text(client, documents.uri('base', session.id, conflict.path)) or ''
+  local theirs_text, err =
+    documents.text(client, documents.uri('sandbox', session.id, conflict.path))
+  if not mine or not theirs_text then
+    if err and err.data and err.data.kind ~= 'fileNotFound' then
+      client_module.tell('Showing ' .. conflict.path, err)
+    end
+    choose_side(client, session, conflict)
+    return
+  end
+  local text, problem =
+    merged(mine.text, base_text:gsub('\r\n', '\n'), theirs_text:gsub('\r\n', '\n'))
+  if not text then
+    ui.error(('%s cannot be merged: git merge-file: %s'):format(conflict.path, problem))
+    choose_side(client, session, conflict)
+    return
+  end
+  local theirs = documents.open(documents.uri('sandbox', session.id, conflict.path))
+  local result = ui.scratch('glue://merge/' .. conflict.path)
+  vim.bo[result].undolevels = vim.o.undolevels
+  vim.api.nvim_buf_set_lines(result, 0, -1, false, documents.lines(text))
+  vim.bo[result].buftype = 'acwrite'
+  vim.bo[result].bufhidden = 'hide'
+  vim.bo[result].endofline = text == '' or vim.endswith(text, '\n')
+  documents.colour(result, conflict.path)
+  vim.bo[result].modified = true
+
+  vim.cmd('tabnew')
+  local empty = vim.api.nvim_get_current_buf()
+  local left = vim.api.nvim_get_current_win()
+  vim.cmd('rightbelow vsplit')
+  local middle = vim.api.nvim_get_current_win()
+  vim.cmd('rightbelow vsplit')
+  local right = vim.api.nvim_get_current_win()
+  diff.pane(left, mine.buf, ' mine: ' .. conflict.path)
+  diff.pane(middle, result, ' result: edit, then :w   (:GlueConflicts mine or theirs)')
+  diff.pane(right, theirs, ' sandbox: ' .. conflict.path)
+  pcall(vim.api.nvim_buf_delete, empty, {})
+  vim.api.nvim_set_current_win(middle)
+  local marker = first_marker(result)
+  vim.api.nvim_win_set_cursor(middle, { marker or 1, 0 })
+  open_merges[result] = {
+    client_id = client.id,
+    session = session,
+    conflict = conflict,
+    mine = mine,
+    tab = vim.api.nvim_get_current_tabpage(),
+  }
+  vim.api.nvim_create_autocmd('BufWriteCmd', {
+    buffer = result,
+    callback = function()
+      M.write(result, vim.v.cmdbang == 1)
+    end,
+  })
+  vim.api.nvim_create_autocmd('BufWipeout', {
+    buffer = result,
+    callback = function()
+      open_merges[result] = nil
+    end,
+  })
+end
+
+local function close(result)
+  local merge = open_merges[result]
+  open_merges[result] = nil
+  if merge and vim.api.nvim_tabpage_is_valid(merge.tab) and #vim.api.nvim_list_tabpages() > 1 then
+    vim.cmd('tabclose ' .. vim.api.nvim_tabpage_get_number(merge.tab))
+  end
+  pcall(vim.api.nvim_buf_delete, result, { force = true })
+end
+
+---@param result integer
+---@param resolution table
+local function send(result, resolution)
+  local merge = open_merges[result]
+  async.run(function()
+    local client = vim.lsp.get_client_by_id(merge.client_id) or client_module.ensure(merge.mine.buf)
+    if not client then
+      return
+    end
+    if settle(client, merge.session, merge.conflict, resolution) then
+      close(result)
+    end
+  end)
+end
+
+---:w in a result.
+---@param result integer
+---@param bang boolean
+function M.write(result, bang)
+  local merge = open_merges[result]
+  if not merge then
+    ui.error('this merge is over')
+    return
+  end
+  local marker = first_marker(result)
+  if marker and not bang then
+    ui.error(
+      ('line %d still has a conflict marker. Edit it away, or :w! to take the text as it is'):format(
+        marker
+      )
+    )
+    return
+  end
+  local text = table.concat(vim.api.nvim_buf_get_lines(result, 0, -1, false), '\n')
+  if vim.bo[result].endofline then
+    text = text .. '\n'
+  end
+  local data, encoding = require('glue.streams').payload(M.bytes(text, merge.mine))
+  send(result, { choice = 'content', data = data, encoding = encoding })
+end
+
+---Opens conflicts: texts as three-way differences, the others as questions. Waits.
+---@param client vim.lsp.Client
+---@param session glue.Session
+---@param conflicts table[]
+function M.open(client, session, conflicts)
+  for _, conflict in ipairs(conflicts) do
+    if conflict.pathBytes or not vim.list_contains({ 'content', 'addAdd' }, conflict.kind) then
+      choose_side(client, session, conflict)
+    else
+      open_text(client, session, conflict)
+    end
+  end
+end
+
+---:GlueConflicts: without a choice, opens what is in conflict now; with one, settles the merge of
+---the current tab by it.
+---@param buf integer
+---@param choice? string
+function M.command(buf, choice)
+  if choice and choice ~= '' then
+    if choice ~= 'mine' and choice ~= 'theirs' then
+      ui.error('it is :GlueConflicts mine, or :GlueConflicts theirs')
+      return
+    end
+    for result, merge in pairs(open_merges) do
+      if merge.tab == vim.api.nvim_get_current_tabpage() then
+        send(result, { choice = choice })
+        return
+      end
+    end
+    ui.info('there is no conflict in this tab')
+    return
+  end
+  async.run(function()
+    local client = client_module.ensure(buf)
+    local session = client
+      and sessions.choose(client, nil, function(info)
+        return sessions.has_changes(info) or sessions.is_open(info)
+      end)
+    if not client or not session then
+      return
+    end
+    local plan, err =
+      client_module.request(client, 'glue/session/return', { session = session.id, apply = false })
+    if not plan then
+      client_module.tell('Looking for conflicts', err)
+      return
+    end
+    if #plan.conflicts == 0 then
+      ui.info('nothing was changed on both sides')
+      return
+    end
+    M.open(client, session, plan.conflicts)
+  end)
+end
+
+return M
