@@ -18,8 +18,8 @@ type RecoverOptions struct {
 	// Resume says how to go on with a session on a folder whose sandbox still runs; ok is
 	// false where it is to end. nil ends all that are idle.
 	Resume func(folder string) (o OpenOptions, ok bool)
-	// Late is told, after Recover has returned, of each session that another process was
-	// just ending, once that is done. nil is nobody.
+	// Late is told, after Recover has returned, of each session on a folder that Resume
+	// goes on with which another process had, once that process has ended it. nil is nobody.
 	Late func(Info)
 }
 
@@ -47,8 +47,8 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 		if !st.owed() {
 			continue
 		}
-		if h := readHolder(lock); isLocked(lock) && h.alive() {
-			if h.Ending && o.Late != nil {
+		if isLocked(lock) && readHolder(lock).alive() {
+			if o.tellsLate(st.Folder) {
 				m.awaitEnding(st.ID, o.Late)
 			}
 			continue
@@ -72,12 +72,26 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 	return out, nil
 }
 
+func (o *RecoverOptions) tellsLate(folder string) bool {
+	if o.Late == nil || o.Resume == nil {
+		return false
+	}
+	_, ok := o.Resume(folder)
+	return ok
+}
+
+// endingLook is how often a session that another process has is looked at.
+const endingLook = time.Second
+
 // awaitEnding waits until another process has ended a session, does it itself where that
 // process dies over it, and says what is left.
 func (m *Manager) awaitEnding(id string, tell func(Info)) {
 	m.beside.Go(func() {
 		ctx, stop := m.untilShutdown(context.Background())
 		defer stop()
+		if !m.untilEnding(ctx, id) {
+			return
+		}
 		own, st, err := m.takeOver(ctx, id, forever)
 		if err != nil {
 			return
@@ -94,6 +108,29 @@ func (m *Manager) awaitEnding(id string, tell func(Info)) {
 		s.markOrphan()
 		tell(s.Info())
 	})
+}
+
+// untilEnding waits until the process that has a session ends it. It is false where that
+// process died with the session open: its editor may start another one that goes on.
+func (m *Manager) untilEnding(ctx context.Context, id string) bool {
+	lock := filepath.Join(m.sessionDir(id), "lock")
+	tick := time.NewTicker(endingLook)
+	defer tick.Stop()
+	for {
+		h := readHolder(lock)
+		if h.Ending {
+			return true
+		}
+		if !isLocked(lock) || !h.alive() {
+			st, err := readState(m.sessionDir(id))
+			return err == nil && !st.owed()
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
 }
 
 // resumeForNow takes a session up without being asked for it.

@@ -507,26 +507,46 @@ func TestRulesThatWereKeptAreReadBack(t *testing.T) {
 }
 
 func TestASessionThatAnotherProcessEndsIsToldOfOnceThatIsDone(t *testing.T) {
-	f := newFixture(t).lasting()
-	s := f.open(OpenOptions{})
-	f.safe(s, "echo changed > one.txt")
-	f.die(s)
-	f.another()
-	file := filepath.Join(f.m.sessionDir(s.ID()), "lock")
-	other := flock.New(file)
-	if ok, err := other.TryLock(); !ok || err != nil {
-		t.Fatal(ok, err)
+	for name, x := range map[string]struct {
+		begins, ends bool // the other says that it ends the session: at first, and later
+	}{"it ends it already": {true, true}, "it begins to end it later": {false, true}, "it dies with it open": {false, false}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t).lasting()
+			s := f.open(OpenOptions{})
+			f.safe(s, "echo changed > one.txt")
+			f.die(s)
+			f.another()
+			file := filepath.Join(f.m.sessionDir(s.ID()), "lock")
+			other := flock.New(file)
+			if ok, err := other.TryLock(); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			h := holder{PID: os.Getpid(), Session: s.ID(), Since: time.Now(), Ending: x.begins}
+			writeHolder(file, h)
+			late := make(chan Info, 1)
+			o := f.here()
+			o.Late = func(info Info) { late <- info }
+			if found := f.recover(o); len(found) != 0 {
+				t.Errorf("found, although another has it: %+v", found)
+			}
+			h.Ending = x.ends
+			writeHolder(file, h)
+			if err := other.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if !x.ends {
+				f.m.beside.Wait()
+				if len(late) != 0 {
+					t.Error("a session that its editor may go on with was ended")
+				}
+				f.recover(RecoverOptions{})
+				f.nothingLeft(s.ID())
+				return
+			}
+			if info := <-late; info.ID != s.ID() || info.Checkpoint.ChangedFiles != 1 || !info.Waiting {
+				t.Errorf("told of %+v", info)
+			}
+			f.nothingLeft(s.ID())
+		})
 	}
-	writeHolder(file, holder{PID: os.Getpid(), Session: s.ID(), Since: time.Now(), Ending: true})
-	late := make(chan Info, 1)
-	if found := f.recover(RecoverOptions{Late: func(info Info) { late <- info }}); len(found) != 0 {
-		t.Errorf("found, although another has it: %+v", found)
-	}
-	if err := other.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if info := <-late; info.ID != s.ID() || info.Checkpoint.ChangedFiles != 1 || !info.Waiting {
-		t.Errorf("told of %+v", info)
-	}
-	f.nothingLeft(s.ID())
 }
