@@ -6,6 +6,11 @@ GOTESTSUM     := v1.13.0
 export GLUE_TEST_TREE_MODULE := golang.org/x/tools@v0.52.0
 # Real projects in other languages, fetched once into this folder.
 export GLUE_TEST_PROJECTS := $(abspath .tools/projects)
+# Real editors, installed once into this folder.
+export GLUE_TEST_EDITORS := $(abspath .tools/editors)
+# What their tests start; without it they build one.
+test: export GLUE_TEST_SERVER := $(abspath bin/glue-lsp)
+STYLUA        := 2.5.2
 
 export CGO_ENABLED ?= 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -69,8 +74,47 @@ unit: $(TOOLS)/gotestsum-$(GOTESTSUM) deps trees projects modalemu python # all 
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails -- -short -skip Contract $(PKGS)
 
 .PHONY: test
-test: deps trees projects build format lint vet emulator sidecar $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
+test: deps trees projects build format lint vet emulator sidecar lua editors vscode-test $(TOOLS)/gotestsum-$(GOTESTSUM) ## everything: installs what tests need and runs all of them
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails --rerun-fails=$(RERUN) --rerun-fails-max-failures=6 --packages="$(PKGS)" -- -timeout 25m
+
+.PHONY: editors
+editors: deps # real editors that tests run: Neovim, Helix, Emacs, Vim
+	@scripts/install-editors $(TOOLS)/editors
+
+$(TOOLS)/stylua/installed-$(STYLUA):
+	rm -rf $(TOOLS)/stylua
+	npm install --prefix $(TOOLS)/stylua --ignore-scripts --no-audit --no-fund --silent @johnnymorganz/stylua-bin@$(STYLUA)
+	@touch $@
+
+.PHONY: lua
+lua: $(TOOLS)/stylua/installed-$(STYLUA) # the Neovim plugin's format
+	$(TOOLS)/stylua/node_modules/.bin/stylua --check editors/nvim
+
+VSCODE := editors/vscode
+$(VSCODE)/node_modules/.package-lock.json: $(VSCODE)/package-lock.json
+	cd $(VSCODE) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: vscode
+vscode: build $(VSCODE)/node_modules/.package-lock.json ## check and build the VS Code extension: editors/vscode/dist/glue-linux-x64.vsix
+	cd $(VSCODE) && npm run --silent check && npm run --silent package
+
+$(VSCODE)/test/node_modules/.package-lock.json: $(VSCODE)/test/package-lock.json
+	cd $(VSCODE)/test && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+.PHONY: vscode-real
+vscode-real: vscode modalemu python $(VSCODE)/test/node_modules/.package-lock.json # VS Code itself, and the programs that drive it
+	@scripts/install-vscode $(TOOLS)/vscode
+	cd $(VSCODE)/test && npm run --silent build
+
+.PHONY: vscode-test
+vscode-test: vscode-real # the extension in real VS Code, in a browser
+	cd $(VSCODE)/test && npm test --silent
+
+.PHONY: screenshots
+screenshots: vscode-real ## take the pictures of VS Code in docs/images
+	cd $(VSCODE)/test && npm run --silent screenshots
 
 .PHONY: modalemu
 modalemu: # the emulator of Modal, for tests

@@ -1,0 +1,70 @@
+// Where the extension begins and ends. It is thin: what the server can do, the server does.
+import * as vscode from 'vscode';
+import { registerActions } from './actions';
+import { registerDoctor } from './doctor';
+import { usableFolders } from './folders';
+import type { Glue } from './glue';
+import { Host } from './host';
+import { registerOffers } from './offers';
+import { registerReview, reviewMiddleware } from './review';
+import { registerRunCommands } from './run/commands';
+import { Links } from './run/links';
+import { Outputs } from './run/output';
+import { Runner } from './run/runner';
+import { registerSessionCommands } from './sessionCommands';
+import { showOrName } from './showDocument';
+import { registerStatus } from './status';
+import { registerTerminal } from './terminal';
+
+let host: Host | undefined;
+
+// There is nothing for other extensions; tests of this one get what its parts share.
+export type Exports = Glue | undefined;
+
+export function activate(context: vscode.ExtensionContext): Exports {
+  const log = vscode.window.createOutputChannel('Glue Log', { log: true });
+  const outputs = new Outputs();
+  const glue = new Host(context, log, (of) => ({ ...reviewMiddleware(of), window: showOrName }));
+  host = glue;
+  context.subscriptions.push(log, outputs, glue);
+
+  const runner = new Runner(glue, outputs);
+  context.subscriptions.push(Links.register(outputs, glue.sessions), restartCommand(glue));
+  registerRunCommands(glue, runner, outputs);
+  registerSessionCommands(glue);
+  registerDoctor(glue);
+  registerActions(glue, runner);
+  registerReview(glue);
+  registerTerminal(glue);
+  registerOffers(glue);
+  registerStatus(glue, runner);
+
+  startWithFolder(glue);
+  return context.extensionMode === vscode.ExtensionMode.Test ? glue : undefined;
+}
+
+// The host of extensions gives this five seconds. The server stores by itself what
+// sandboxes changed, also after that.
+export async function deactivate(): Promise<void> {
+  await host?.supervisor.stop(false);
+}
+
+// Without a folder there is nothing to run, and the server waits for the first one.
+function startWithFolder(glue: Host): void {
+  const start = (): void => {
+    if (usableFolders().length > 0 && glue.state === 'stopped') {
+      glue.supervisor.start().catch(() => undefined); // it was told
+    }
+  };
+  glue.context.subscriptions.push(vscode.workspace.onDidChangeWorkspaceFolders(start));
+  start();
+}
+
+function restartCommand(glue: Host): vscode.Disposable {
+  return vscode.commands.registerCommand('glue.restartServer', async () => {
+    await vscode.window.withProgress(
+      { location: vscode.ProgressLocation.Notification, title: 'Restarting the server' },
+      () => glue.supervisor.restart().catch(() => undefined),
+    );
+  });
+}

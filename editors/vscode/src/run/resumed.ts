@@ -1,0 +1,43 @@
+// Waits for a command that outlived its server to be known to the next one.
+import type * as vscode from 'vscode';
+import type { Glue } from '../glue';
+
+const withinMs = 60_000;
+
+// resumed reports whether the command came back: false when it is cancelled, the server
+// does not come back, or its sandbox is gone.
+export function resumed(
+  glue: Glue,
+  session: string,
+  execId: string,
+  token: vscode.CancellationToken,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const finish = (found: boolean): void => {
+      clearTimeout(timer);
+      listening.forEach((l) => {
+        l.dispose();
+      });
+      resolve(found);
+    };
+    const look = (): void => {
+      const info = glue.state === 'running' ? glue.sessions.get(session) : undefined;
+      if (info?.execs.some((e) => e.execId === execId) === true) {
+        finish(true);
+      } else if (glue.state === 'failed' || info?.state === 'lost' || info?.state === 'closed') {
+        finish(false);
+      }
+    };
+    const timer = setTimeout(() => {
+      finish(false);
+    }, withinMs);
+    const listening = [
+      glue.sessions.onDidChange(look),
+      glue.onDidChangeState(look),
+      token.onCancellationRequested(() => {
+        finish(false);
+      }),
+    ];
+    look();
+  });
+}

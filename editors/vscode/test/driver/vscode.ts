@@ -1,0 +1,189 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import type { BrowserContext } from 'playwright-core';
+import { newContext } from './browser';
+import type { Machine } from './machine';
+import * as paths from './paths';
+import { processesOf } from './processes';
+import { at } from './selectors';
+import { until } from './until';
+import { Window } from './window';
+
+export interface WindowOptions {
+  /** The folder to open; null for none. */
+  folder?: string | null;
+  /** A module that exports run(), to be called in the extension host. */
+  tests?: string;
+}
+
+// They end also when the tests themselves are cut short.
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const { pid } of running) if (pid) end(-pid);
+});
+
+/** VS Code as a server of a machine, in a process group of its own. */
+export class VSCode {
+  private context: Promise<BrowserContext> | undefined;
+  private said = '';
+
+  private constructor(
+    readonly machine: Machine,
+    private readonly child: ChildProcess,
+  ) {
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (some: Buffer) => (this.said += some.toString()));
+  }
+
+  /** Starts VS Code with the extension installed. */
+  static start(machine: Machine): Promise<VSCode> {
+    return VSCode.launch(machine, ['--extensions-dir', paths.installed]);
+  }
+
+  /**
+   * Starts VS Code for an extension under development, which a page may name only in a mode
+   * that shows no messages.
+   */
+  static startForTests(machine: Machine): Promise<VSCode> {
+    const extensions = path.join(machine.dir, 'extensions');
+    return VSCode.launch(machine, [
+      '--extensions-dir',
+      extensions,
+      '--vscode-option',
+      'enable-smoke-test-driver',
+    ]);
+  }
+
+  private static async launch(machine: Machine, args: string[]): Promise<VSCode> {
+    const config = path.join(machine.dir, 'code-server.yaml');
+    fs.writeFileSync(config, '');
+    const all = [
+      ...[
+        '--config',
+        config,
+        '--auth',
+        'none',
+        '--bind-addr',
+        '127.0.0.1:0',
+        '--user-data-dir',
+        machine.userData,
+      ],
+      ...['--disable-telemetry', '--disable-update-check'],
+      ...args,
+    ];
+    const child = spawn(paths.node, [paths.codeServer, ...all], {
+      cwd: machine.home,
+      env: machine.environment(),
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const it = new VSCode(machine, child);
+    await until('VS Code to listen', () => {
+      if (child.exitCode !== null)
+        throw new Error(`VS Code ended with ${child.exitCode}: ${it.said}`);
+      return it.address() !== '';
+    });
+    return it;
+  }
+
+  /** Installs a packaged extension into a folder for extensions. */
+  static install(machine: Machine, vsix: string, extensions: string): void {
+    const args = [
+      '--user-data-dir',
+      machine.userData,
+      '--extensions-dir',
+      extensions,
+      '--install-extension',
+      vsix,
+    ];
+    execFileSync(paths.node, [paths.codeServer, ...args], {
+      env: machine.environment(),
+      stdio: 'pipe',
+    });
+  }
+
+  /** Opens a window, as a tab of the machine's browser, and waits for its workbench. */
+  async open(options: WindowOptions = {}): Promise<Window> {
+    this.context ??= newContext();
+    const page = await (await this.context).newPage();
+    return Window.open(page, this.url(options), this.machine.folder);
+  }
+
+  /** Opens a window whose extension host calls run() of a module. */
+  async openForTests(module: string): Promise<Window & { testsEnded: Promise<number> }> {
+    this.context ??= newContext();
+    const page = await (await this.context).newPage();
+    const testsEnded = new Promise<number>(
+      (resolve) => void page.exposeFunction('codeAutomationExit', resolve),
+    );
+    await page.exposeFunction('codeAutomationLog', () => undefined);
+    const window = await Window.open(page, this.url({ tests: module }), this.machine.folder);
+    return Object.assign(window, { testsEnded });
+  }
+
+  url(options: WindowOptions): string {
+    const at = this.address();
+    const remote = (file: string): string => `vscode-remote://${at}${file}`;
+    const url = new URL(`http://${at}/`);
+    if (options.folder === null) url.searchParams.set('ew', 'true');
+    else url.searchParams.set('folder', options.folder ?? this.machine.folder);
+    if (options.tests) {
+      const payload = [
+        ['extensionDevelopmentPath', remote(paths.extension)],
+        ['extensionTestsPath', remote(options.tests)],
+      ];
+      url.searchParams.set('payload', JSON.stringify(payload));
+    }
+    return url.href;
+  }
+
+  /** Fails for a reason, with what every window shows now. */
+  async explain(why: unknown): Promise<never> {
+    const seen: string[] = [];
+    for (const page of (await this.context)?.pages() ?? []) {
+      const file = path.join(os.tmpdir(), `glue-vscode-failed-${Date.now()}.png`);
+      await page.screenshot({ path: file }).catch(() => undefined);
+      const messages = await page
+        .locator(at.message)
+        .allInnerTexts()
+        .catch(() => []);
+      seen.push(`${file} shows it; messages: ${messages.join(' | ') || 'none'}`);
+    }
+    const error = why instanceof Error ? why : new Error(String(why));
+    error.message = [error.message, ...seen].join('\n');
+    throw error;
+  }
+
+  /** Ends VS Code, and with it whatever a test that failed left running. */
+  async stop(): Promise<void> {
+    await (await this.context)?.close();
+    if (this.child.exitCode === null && this.child.pid) {
+      const ended = once(this.child, 'exit');
+      process.kill(this.child.pid, 'SIGTERM');
+      await ended;
+    }
+    // A host of extensions waits for its window for a while; nobody comes any more.
+    await until('all processes to end', () => {
+      const left = processesOf(this.machine.dir);
+      for (const one of left) end(one.pid);
+      return left.length === 0;
+    });
+  }
+
+  private address(): string {
+    return /listening on http:\/\/([\d.]+:\d+)/.exec(this.said)?.[1] ?? '';
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
