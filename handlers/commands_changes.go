@@ -32,7 +32,7 @@ func (s *Server) undoCommand(p *undoParams) (started, error) {
 		if err != nil {
 			return nil, err
 		}
-		return func() { s.say(undoText(r)) }, nil
+		return func() { s.tell(undoText(r)) }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }
@@ -47,7 +47,7 @@ func (s *Server) discardCommand(p *discardParams) (started, error) {
 		if err != nil {
 			return nil, err
 		}
-		return func() { s.say(protocol.MessageTypeInfo, count(len(files), "changed file")+" discarded.") }, nil
+		return func() { s.tell(protocol.MessageTypeInfo, count(len(files), "changed file")+" discarded.") }, nil
 	})
 	return started{Started: true, Session: sess.ID()}, nil
 }

@@ -28,6 +28,7 @@ type document struct {
 	starts   []int // of lines, see lineStarts
 	shared   bool  // text was handed out: clone before writing to it
 	changed  bool  // edited since opened or saved, or unlike the disk when opened
+	reloaded bool  // the only change since then may be the editor's, which read the file again
 	dropped  bool  // over a bound: the text is not kept
 }
 
@@ -99,6 +100,7 @@ func (d *documents) change(path string, version int32, changes []textChange) err
 	}
 	doc.version = version
 	if len(changes) > 0 {
+		doc.reloaded = !doc.changed
 		doc.changed = true
 	}
 	for _, c := range changes {
@@ -161,7 +163,7 @@ func (d *documents) saved(path string, text *string) {
 	if doc == nil {
 		return
 	}
-	doc.changed = false
+	doc.changed, doc.reloaded = false, false
 	if text != nil && *text != string(doc.text) {
 		_ = d.setText(doc, []byte(*text)) // too large: dropped, which is all that can be done
 	}
@@ -179,12 +181,14 @@ func (d *documents) close(path string) {
 // snapshot gives all buffers as they are at this moment, by path. Their texts are not
 // changed later. Dropped ones are left out.
 //
-// A buffer that holds what is on disk counts as unchanged: an editor that reloads a file
-// which another program wrote sends a change, and no word that nothing is unsaved.
+// An editor that reads a file again which another program wrote sends a change, and no word
+// that nothing is unsaved: a buffer that went to what is on disk by one change counts as
+// unchanged. One that held another text in between does not, since its editor takes it for
+// unsaved and will not read the file again.
 func (d *documents) snapshot() []workspace.Document {
-	out := d.buffers()
+	out, reloaded := d.buffers()
 	for i, doc := range out {
-		if !doc.Changed {
+		if !reloaded[doc.Path] {
 			continue
 		}
 		if onDisk := readDisk(doc.Path, maxDocumentBytes); onDisk != nil && sameText(doc.Text, onDisk) {
@@ -200,24 +204,26 @@ func (d *documents) snapshot() []workspace.Document {
 func (d *documents) settle(as workspace.Document) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if doc := d.byPath[as.Path]; doc != nil && doc.version == as.Version && bytes.Equal(doc.text, as.Text) {
-		doc.changed = false
+	if doc := d.byPath[as.Path]; doc != nil && doc.reloaded && doc.version == as.Version && bytes.Equal(doc.text, as.Text) {
+		doc.changed, doc.reloaded = false, false
 	}
 }
 
-func (d *documents) buffers() []workspace.Document {
+// buffers also says which of them may have been read again from disk.
+func (d *documents) buffers() ([]workspace.Document, map[string]bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make([]workspace.Document, 0, len(d.byPath))
+	out, reloaded := make([]workspace.Document, 0, len(d.byPath)), map[string]bool{}
 	for _, doc := range d.byPath {
 		if doc.dropped {
 			continue
 		}
 		doc.shared = true
+		reloaded[doc.path] = doc.reloaded
 		out = append(out, workspace.Document{Path: doc.path, Version: doc.version, Text: doc.text, Changed: doc.changed})
 	}
 	slices.SortFunc(out, func(a, b workspace.Document) int { return cmp.Compare(a.Path, b.Path) })
-	return out
+	return out, reloaded
 }
 
 // view is a document's text for reading.

@@ -238,6 +238,9 @@ func TestUniformLinesHasOnlyLF(t *testing.T) {
 
 func TestABufferThatTheEditorReloadedFromDiskIsNotUnsavedText(t *testing.T) {
 	c, file, uri, now := opened(t, "utf-16", "one\r\n", "one\n")
+	if d := now(); d.Changed {
+		t.Error("an untouched buffer counts as changed")
+	}
 	if err := os.WriteFile(file, []byte("two\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +257,10 @@ func TestABufferThatTheEditorReloadedFromDiskIsNotUnsavedText(t *testing.T) {
 	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":3},"contentChanges":[{"text":"three\n"}]}`)
 	if d := now(); !d.Changed {
 		t.Error("typing does not count")
+	}
+	c.notify("textDocument/didChange", `{"textDocument":{"uri":"`+uri+`","version":4},"contentChanges":[{"text":"newer\n"}]}`)
+	if d := now(); !d.Changed {
+		t.Error("text that was typed and changed back is not read again by the editor, and counts as clean")
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)

@@ -39,6 +39,14 @@ type resolution struct {
 	Encoding  string `json:"encoding,omitzero"`
 }
 
+// someNamed refuses a list without a name: taking it for all would be more than was meant.
+func someNamed(paths []somePath) error {
+	if paths != nil && len(paths) == 0 {
+		return badParam("paths", "must name something; leave it out for all")
+	}
+	return nil
+}
+
 func (o *returnOptions) toSession() (session.ReturnOptions, error) {
 	out := session.ReturnOptions{
 		Apply: orTrue(o.Apply), Mode: o.Mode, Paths: rawPaths(o.Paths), Confirm: rawPaths(o.Confirm),
@@ -46,6 +54,9 @@ func (o *returnOptions) toSession() (session.ReturnOptions, error) {
 	}
 	if !slices.Contains([]string{"", "edits", "disk", "branch"}, o.Mode) {
 		return out, badParam("mode", "expected edits, disk or branch, found %q", clip(o.Mode, 40))
+	}
+	if err := someNamed(o.Paths); err != nil {
+		return out, err
 	}
 	for i, r := range o.Resolutions {
 		field := fmt.Sprintf("resolutions[%d]", i)

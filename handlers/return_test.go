@@ -35,6 +35,16 @@ func TestReturnWithoutApplyingOnlyGivesTheEdit(t *testing.T) {
 	}
 }
 
+func TestAListOfPathsWithoutAPathIsNotTakenForAll(t *testing.T) {
+	c, _, _ := changedInSandbox(t)
+	for _, method := range []string{"glue/session/return", "glue/session/discard", "glue/session/close"} {
+		c.refused(method, `{"paths":[]}`, wire.InvalidParams, "paths: ")
+	}
+	if d := into[diffResult](t, c.call("glue/session/diff", `{}`)); len(d.Files) != 3 {
+		t.Errorf("of three changes %d are left", len(d.Files))
+	}
+}
+
 func TestReturnAppliesThroughTheEditor(t *testing.T) {
 	c, folder, _ := changedInSandbox(t)
 	c.mu.Lock()

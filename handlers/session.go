@@ -277,6 +277,8 @@ type discardResult struct {
 	Files []fileChange `json:"files" doc:"what was thrown away"`
 }
 
+func (p *discardParams) check() error { return someNamed(p.Paths) }
+
 func (s *Server) sessionDiscard(ctx context.Context, p *discardParams) (discardResult, error) {
 	sess, err := s.find(ctx, p.Session)
 	if err != nil {

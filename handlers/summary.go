@@ -214,12 +214,22 @@ func withSpace(text string) string {
 // look at glue/session/diff first.
 func (s *Server) shownFirst(o session.ReturnOptions) *session.ReturnOptions {
 	o = s.returnDefaults(o)
+	if s.peer.Load().client.reviews {
+		return &o
+	}
 	o.Before = func(r *session.Return) {
 		if text := unseen(r.Files); text != "" {
 			s.say(protocol.MessageTypeInfo, "Returning "+count(len(r.Files), "file")+". "+text)
 		}
 	}
 	return &o
+}
+
+// tell says what became of changes, unless the client does that by itself.
+func (s *Server) tell(kind protocol.MessageType, text string) {
+	if !s.peer.Load().client.reviews {
+		s.say(kind, text)
+	}
 }
 
 // tellReturn shows what a return did, and both sides of its conflicts.
@@ -330,7 +340,7 @@ func (s *Server) offerReturn(ctx context.Context, sess *session.Session, seq int
 		text += withSpace(unseen(d.Files))
 	}
 	if s.peer.Load().client.interrupts {
-		s.say(protocol.MessageTypeInfo, text+" Return them by the action \""+titleReturn+"\".")
+		s.say(protocol.MessageTypeInfo, text+" Return them by the action \""+titleReturn+"\", or by the command "+commandReturn+".")
 		return
 	}
 	chosen, err := s.ask(ctx, protocol.MessageTypeInfo, text, yes, "Later")

@@ -99,6 +99,7 @@ type conflict struct {
 	PathBytes string `json:"pathBytes,omitzero"`
 	Kind      string `json:"kind" doc:"content, addAdd, modifyDelete, rename, binary or type"`
 	Detail    string `json:"detail"`
+	Held      bool   `json:"held,omitzero" doc:"nothing conflicts, but something is in the way, such as unsaved text: detail says what to do"`
 }
 
 type returnResult struct {
@@ -208,7 +209,7 @@ func toConflicts(in []workspace.Conflict) []conflict {
 	out := make([]conflict, len(in))
 	for i, c := range in {
 		text, b64 := showPath(c.Path)
-		out[i] = conflict{Path: text, PathBytes: b64, Kind: c.Kind, Detail: c.Detail}
+		out[i] = conflict{Path: text, PathBytes: b64, Kind: c.Kind, Detail: c.Detail, Held: c.Held}
 	}
 	return out
 }

@@ -64,6 +64,7 @@ func (s *Session) carryOut(ctx context.Context, label string, plan *planned, p P
 		}
 	}
 	// What has happened is read back, also when nobody waits for it any more.
+	waited := ctx
 	ctx = context.WithoutCancel(ctx)
 	unwritten := len(plan.Disk) > 0
 	// What the person refused in the editor is not written behind their back.
@@ -72,7 +73,7 @@ func (s *Session) carryOut(ctx context.Context, label string, plan *planned, p P
 		came.again, came.err = s.writeDisk(ctx, plan)
 		unwritten = came.again || came.err != nil
 	}
-	verdicts, err := s.lookAt(ctx, plan, applied && plan.Edit != nil)
+	verdicts, err := s.lookAt(ctx, waited, plan, applied && plan.Edit != nil)
 	if err != nil {
 		return came, err
 	}
@@ -132,8 +133,9 @@ func (s *Session) writeDisk(ctx context.Context, plan *planned) (again bool, err
 	return false, err
 }
 
-// lookAt reads back until all is as planned; patient is for an editor that says so.
-func (s *Session) lookAt(ctx context.Context, plan *planned, patient bool) ([]workspace.Verdict, error) {
+// lookAt reads back until all is as planned; patient is for an editor that says so. A long
+// look ends with waited.
+func (s *Session) lookAt(ctx, waited context.Context, plan *planned, patient bool) ([]workspace.Verdict, error) {
 	for try := 0; ; try++ {
 		docs, err := s.documents(ctx)
 		if err != nil {
@@ -146,7 +148,17 @@ func (s *Session) lookAt(ctx context.Context, plan *planned, patient bool) ([]wo
 		if try >= lookAgain && (try >= lookLong || !s.editor.Caps().TellsLate || s.told(plan, docs)) {
 			return verdicts, nil
 		}
-		<-time.After(lookEvery)
+		if try < lookAgain {
+			<-time.After(lookEvery)
+			continue
+		}
+		select {
+		case <-time.After(lookEvery):
+		case <-waited.Done():
+			return verdicts, nil
+		case <-s.m.stopped:
+			return verdicts, nil
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ func (p *planner) resolve(ctx context.Context, conflicts []git.MergeConflict) er
 	for _, r := range p.r.Resolutions {
 		chosen[r.Path] = r
 	}
+	named := newSelection(p.r.Paths)
 	var changes []git.Change
 	for _, c := range conflicts {
 		general, settled := firstChosen(c.Paths, chosen)
@@ -36,7 +37,9 @@ func (p *planner) resolve(ctx context.Context, conflicts []git.MergeConflict) er
 		for _, path := range c.Paths {
 			if !settled {
 				p.conflicts[path] = true
-				p.conflict(path, c.Kind, c.Detail)
+				if p.r.Paths == nil || named.has(c.Paths) {
+					p.conflict(path, c.Kind, c.Detail)
+				}
 				continue
 			}
 			choice, own := chosen[path]

@@ -194,3 +194,25 @@ func TestF25_WhatWasRefusedIsNoConflictLater(t *testing.T) {
 	tr.inside("f.txt", "theirs anew\n")
 	same(t, "once it is another content", map[string]string{"f.txt": "content"}, conflictKinds(tr.plan(refused)))
 }
+
+func TestOnlyConflictsThatWereAskedForAreNamed(t *testing.T) {
+	tr := newTrip(t, "both.txt", "a\n", "other.txt", "a\n").inside("both.txt", "theirs\n", "other.txt", "b\n")
+	tr.write("both.txt", "mine\n")
+	if d := tr.plan(); conflictKinds(d)["both.txt"] != "content" {
+		t.Errorf("of all there are %v", d.Conflicts)
+	}
+	d := tr.plan(func(r *DownRequest) { r.Paths = []string{"other.txt"} })
+	if len(d.Conflicts) != 0 {
+		t.Errorf("of other.txt there are %v", d.Conflicts)
+	}
+	same(t, "changes", []string{"modified other.txt"}, statuses(d.Changes))
+}
+
+func TestUnsavedTextInTheWayIsNoConflictOfContents(t *testing.T) {
+	tr := newTrip(t, "run.sh", "a\n").inside("run.sh", "*a\n")
+	tr.openFile("run.sh")
+	tr.typeIn("run.sh", "a\n#\n")
+	if d := tr.plan(); len(d.Conflicts) != 1 || !d.Conflicts[0].Held || !strings.Contains(d.Conflicts[0].Detail, "save it") {
+		t.Errorf("%+v", d.Conflicts)
+	}
+}
