@@ -110,7 +110,7 @@ vscode-real: vscode modalemu python $(VSCODE)/test/node_modules/.package-lock.js
 
 .PHONY: vscode-test
 vscode-test: vscode-real # the extension in real VS Code, in a browser
-	cd $(VSCODE)/test && npm test --silent
+	cd $(VSCODE)/test && npm test --silent -- --retries $(RERUN)
 
 .PHONY: screenshots
 screenshots: vscode-real ## take the pictures of VS Code in docs/images

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"glue-lsp/internal/editortest"
 	"glue-lsp/internal/modaltest"
 )
 
@@ -45,6 +46,7 @@ func TestNeovim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	editortest.DependOnSources(t, filepath.Join("..", ".."), "editors/nvim")
 	server := glueServer(t)
 	for _, version := range []string{"0.12", "0.10"} {
 		for _, spec := range specs {
@@ -120,6 +122,9 @@ func neovim(t *testing.T, version string) string {
 func glueServer(t *testing.T) string {
 	t.Helper()
 	if named := os.Getenv("GLUE_TEST_SERVER"); named != "" {
+		if _, err := os.Stat(named); err != nil {
+			t.Fatalf("GLUE_TEST_SERVER names no program: %v", err)
+		}
 		return named
 	}
 	program := filepath.Join(t.TempDir(), "glue-lsp")

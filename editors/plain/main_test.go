@@ -6,7 +6,6 @@ package plain
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"glue-lsp/internal/editortest"
 )
 
 func TestMain(m *testing.M) {
@@ -49,7 +50,7 @@ func serverFolder(t *testing.T) string {
 		return filepath.Dir(named)
 	}
 	built.Do(func() {
-		dependOnSources(t)
+		editortest.DependOnSources(t, filepath.Join("..", ".."), "docs/editors")
 		if built.dir, built.err = os.MkdirTemp("", "glue-plain-"); built.err != nil {
 			return
 		}
@@ -63,23 +64,6 @@ func serverFolder(t *testing.T) string {
 		t.Fatal(built.err)
 	}
 	return built.dir
-}
-
-// dependOnSources looks at all sources of the server, so that the go command runs these
-// tests again when one of them has changed.
-func dependOnSources(t *testing.T) {
-	t.Helper()
-	for _, dir := range []string{"cmd", "config", "handlers", "internal", "sandbox", "session", "sidecar", "workspace"} {
-		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(file string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() {
-				_, err = os.Stat(file)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // editorProgram gives the program of an editor that scripts/install-editors installed.

@@ -17,6 +17,15 @@ export default defineConfig(
         { considerDefaultExhaustiveForUnions: true },
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
+      // VS Code makes links that run commands of the text in messages: see src/messages.ts.
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            "MemberExpression[object.property.name='window'][property.name=/^(show(Information|Warning|Error)Message|showQuickPick|withProgress|setStatusBarMessage)$/]",
+          message: 'Use src/messages.ts, which cleans what is shown.',
+        },
+      ],
       // The test runner itself waits for tests.
       '@typescript-eslint/no-floating-promises': [
         'error',
@@ -24,6 +33,7 @@ export default defineConfig(
       ],
     },
   },
+  { files: ['src/messages.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {
     files: ['scripts/**/*.mjs'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', Buffer: 'readonly' } },

@@ -116,6 +116,15 @@ t.eq(
   'payloads'
 )
 
+-- Where something is in the way there is nothing to be merged.
+e:lua([[require('glue.async').run(function()
+  require('glue.conflicts').open({}, {}, {
+    { path = 'a.txt', kind = 'content', detail = 'its unsaved text is in the way', held = true },
+  })
+end)]])
+e:told('a.txt: its unsaved text is in the way')
+t.eq(e:lua([[return #vim.api.nvim_list_tabpages()]]), 1, 'tabs')
+
 -- Pacing loses nothing and keeps the order, however large the pieces are.
 t.eq(
   e:lua([[

@@ -120,12 +120,53 @@ t.eq(e:lines('glue://merge/both.txt'), {
 e:command('w')
 e:told('still has a conflict marker')
 e:lua([[vim.api.nvim_buf_set_lines(0, 1, 8, false, { 'my own and theirs' })]])
+-- A copy settles nothing, and what was typed into mine meanwhile is not overwritten.
+e:command('w ' .. t.path('copy.txt'))
+e:told('a copy is in')
+t.eq(t.read('copy.txt'), 'first\nmy own and theirs\nthird\n', 'the copy')
+t.eq(e:lines('shop/both.txt'), { 'first', 'my own', 'third' }, 'mine after the copy')
+e:lua(
+  [[vim.api.nvim_buf_set_lines(vim.fn.bufnr('^' .. vim.fn.getcwd() .. '/both.txt$'), -1, -1, false, { 'typed late' })]]
+)
+e:command('w')
+e:answer('was changed since this merge began', '\r')
+t.eq(
+  e:lines('shop/both.txt'),
+  { 'first', 'my own', 'third', 'typed late' },
+  'mine after it was not settled'
+)
+e:command('w')
+e:answer('was changed since this merge began', 'm')
+e:told('merged again')
 e:command('w')
 e:told('both.txt is settled')
 e:wait('one tab', [[return #vim.api.nvim_list_tabpages() == 1]])
-t.eq(e:lines('shop/both.txt'), { 'first', 'my own and theirs', 'third' }, 'the buffer after it')
+t.eq(
+  e:lines('shop/both.txt'),
+  { 'first', 'my own and theirs', 'third', 'typed late' },
+  'the buffer after it'
+)
 t.eq(t.read('shop/both.txt'), 'first\nsecond\nthird\n', 'unsaved text is not saved')
 t.eq(t.read('shop/clean.txt'), 'one\ntwo\n', 'what was not named stays in the sandbox')
+
+-- What is no change is not thrown away, and nothing else is instead of it.
+e:forget_messages()
+e:command('GlueDiscard! /etc/hosts')
+e:told('/etc/hosts is not in the tree of the sandbox')
+e:command('GlueDiscard! clean.txt nothing.txt')
+e:told('the sandbox has no change of nothing.txt')
+e:command('edit noeol.txt')
+e:command('GlueDiscard! %')
+e:told('the sandbox has no change of noeol.txt')
+e:lua([[vim.cmd('help') vim.cmd('GlueDiscard! %') vim.cmd('close')]])
+e:told('% is not in the tree of the sandbox')
+t.eq(
+  e:lua(
+    [[return require('glue.sessions').open_one(require('glue.client').all()[1]).checkpoint.changedFiles]]
+  ),
+  1,
+  'changes that are left'
+)
 
 -- Thrown away, after a question.
 e:forget_messages()
@@ -149,10 +190,58 @@ e:wait(
 ]]
 )
 e:forget_messages()
+t.eq(
+  e:lua([[return vim.fn.getcompletion('GlueReturn odd', 'cmdline')]]),
+  { [[odd\ #1\ %.txt]] },
+  'completion'
+)
 e:command('GlueReturn! %')
 e:told('1 file returned')
 t.eq(t.read('shop/odd #1 %.txt'), 'odd\n', 'the file with the odd name')
 e:command('tabonly')
+
+-- % is the file of a buffer too, and a name has its white space escaped.
+e:command([[GlueRun echo 2 >> 'odd #1 %.txt'; echo 2 >> noeol.txt; echo 2 >> LICENSE]])
+e:told('3 changed files: :GlueReturn')
+e:forget_messages()
+e:command('edit noeol.txt')
+e:command('GlueReturn! %')
+e:told('1 file returned')
+t.has(t.read('shop/noeol.txt'), 'three2\n', 'the buffer’s file')
+t.eq(t.read('shop/odd #1 %.txt'), 'odd\n', 'another file')
+e:forget_messages()
+e:command([[GlueReturn! odd\ #1\ %.txt]])
+e:told('1 file returned')
+t.eq(t.read('shop/odd #1 %.txt'), 'odd\n2\n', 'the file with the odd name')
+
+-- What comes is what was shown: here a command changes more before the question is answered.
+e:lua([[
+  function Between(command)
+    local real = vim.fn.confirm
+    vim.fn.confirm = function(...)
+      vim.fn.confirm = real
+      local run = require('glue.run')
+      run.start(0, { command = command })
+      vim.wait(20000, function() return #run.running() == 0 end, 20)
+      return real(...)
+    end
+  end
+]])
+e:forget_messages()
+e:lua([[Between('echo late > late.txt')]])
+e:command('GlueReturn')
+e:answer('M  LICENSE', 'r')
+e:told('1 file returned')
+t.eq(t.read('shop/late.txt'), nil, 'a file that was not shown')
+t.has(t.read('shop/LICENSE'), '2\n', 'the file that was shown')
+e:forget_messages()
+e:lua([[Between('rm late.txt && ln -s plain late.txt')]])
+e:command('GlueReturn')
+e:answer('A  late.txt   +1', 'r')
+e:answer('A  late.txt   symlink', 'c')
+t.eq(vim.uv.fs_lstat(t.path('shop/late.txt')), nil, 'a file that became a link')
+e:command('GlueDiscard!')
+e:told('1 change thrown away')
 
 -- Most files deleted.
 e:lua([[vim.cmd('silent wall')]])

@@ -64,6 +64,50 @@ e:sees('[ended with status 7]')
 e:told('1 changed file: :GlueDiff')
 e:wait('normal mode', [[return vim.api.nvim_get_mode().mode ~= 't']])
 
+-- It goes on when its server crashed. A sandbox in the cloud does not, but what it changed is kept.
+e:command('GlueTerm')
+e:wait('terminal mode', [[return vim.api.nvim_get_mode().mode == 't']])
+e:type('word=kept; echo has-$word\r')
+e:sees('has-kept')
+vim.uv.kill(e:server_pid(), 'sigkill')
+e:told('is started again')
+e:wait(
+  'the terminal to be followed again',
+  [[
+  local detached = require('glue.term').detached(require('glue.client').root_of(require('glue.client').all()[1]))
+  return #detached == 0 and require('glue.sessions').open_one(require('glue.client').all()[1]) ~= nil
+]]
+)
+if t.runtime == 'local' then
+  e:type('echo still-$word\r')
+  e:sees('still-kept')
+  e:type('exit 5\r')
+  e:sees('[ended with status 5]')
+else
+  e:sees('[ended with its sandbox]')
+end
+
+-- Neovim is not left, and the server not started again, in the middle of one without a question.
+e:command('GlueTerm sleep 600')
+e:wait('terminal mode', [[return vim.api.nvim_get_mode().mode == 't']])
+e:wait(
+  'the command',
+  [[
+  local info = require('glue.sessions').open_one(require('glue.client').all()[1])
+  return info and #info.execs == 1
+]]
+)
+e:type('<C-\\><C-n>')
+e:command('qall')
+e:answer('1 terminal in the sandbox will be ended', 'c')
+e:command('GlueRestart')
+e:answer('1 terminal in the sandbox will be ended', '\r')
+t.eq(e:lua([[return require('glue.term').open_count()]]), 1, 'terminals after two answers')
+e:command('GlueRestart')
+e:answer('1 terminal in the sandbox will be ended', 'r')
+e:told('glue-lsp runs on')
+t.eq(e:lua([[return require('glue.term').open_count()]]), 0, 'terminals after the restart')
+
 -- Wiping the buffer out ends what runs in it.
 e:command('GlueTerm')
 e:wait('terminal mode', [[return vim.api.nvim_get_mode().mode == 't']])

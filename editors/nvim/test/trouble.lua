@@ -117,6 +117,21 @@ end
 t.eq(seen, 1, 'how often the first line is there')
 e:told('changed files: :GlueReturn')
 
+-- Where it is not started again by itself, what ran goes on once it is.
+e:lua([[require('glue.config').options.restart = false]])
+e:forget_messages()
+e:command(
+  'GlueRun echo begun; n=0; while [ ! -e go-on ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done; echo over'
+)
+e:output('begun')
+vim.uv.kill(e:server_pid(), 'sigkill')
+e:told(':GlueRestart starts it again')
+e:command('GlueRestart')
+e:told('glue-lsp runs on')
+e:command('GlueRun touch go-on')
+e:told('echo begun; n=0; wh…: done')
+e:lua([[require('glue.config').options.restart = true]])
+
 -- A second editor on the folder is told who has it.
 local second = t.start({ cwd = 'shop', args = { 'list.txt' } })
 second:ready()

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { usableFolders } from './folders';
 import type { Glue } from './glue';
+import * as messages from './messages';
 import type { Runner } from './run/runner';
 
 interface Action extends vscode.QuickPickItem {
@@ -20,7 +21,7 @@ export function registerActions(glue: Glue, runner: Runner): void {
 async function choose(glue: Glue, runner: Runner): Promise<void> {
   const known = new Set(await vscode.commands.getCommands(true));
   const actions = possible(glue, runner).filter((a) => known.has(a.command));
-  const picked = await vscode.window.showQuickPick(actions, { placeHolder: 'Sandbox' });
+  const picked = await messages.pick(actions, { placeHolder: 'Sandbox' });
   if (picked !== undefined) {
     await vscode.commands.executeCommand(picked.command);
   }

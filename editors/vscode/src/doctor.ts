@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { tell } from './failures';
 import type { Glue } from './glue';
 import { doctorReport } from './doctorReport';
+import * as messages from './messages';
 
 const scheme = 'glue-report';
 const report = vscode.Uri.from({ scheme, path: '/Sandbox Doctor.md' });
@@ -18,7 +19,7 @@ export function registerDoctor(glue: Glue): void {
 
 async function examine(glue: Glue, reports: Reports): Promise<void> {
   try {
-    const result = await vscode.window.withProgress(
+    const result = await messages.progress(
       {
         location: vscode.ProgressLocation.Notification,
         title: 'Checking what sandboxes need',

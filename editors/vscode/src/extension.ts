@@ -5,6 +5,7 @@ import { registerDoctor } from './doctor';
 import { usableFolders } from './folders';
 import type { Glue } from './glue';
 import { Host } from './host';
+import * as messages from './messages';
 import { registerOffers } from './offers';
 import { registerReview, reviewMiddleware } from './review';
 import { registerRunCommands } from './run/commands';
@@ -13,6 +14,7 @@ import { Outputs } from './run/output';
 import { Runner } from './run/runner';
 import { registerSessionCommands } from './sessionCommands';
 import { showOrName } from './showDocument';
+import { isOfUse, languagesOf } from './startup';
 import { registerStatus } from './status';
 import { registerTerminal } from './terminal';
 
@@ -39,30 +41,46 @@ export function activate(context: vscode.ExtensionContext): Exports {
   registerOffers(glue);
   registerStatus(glue, runner);
 
-  startWithFolder(glue);
+  startWhenOfUse(glue);
   return context.extensionMode === vscode.ExtensionMode.Test ? glue : undefined;
 }
 
 // The host of extensions gives this five seconds. The server stores by itself what
 // sandboxes changed, also after that.
 export async function deactivate(): Promise<void> {
-  await host?.supervisor.stop(false);
+  await host?.supervisor.deactivate();
 }
 
-// Without a folder there is nothing to run, and the server waits for the first one.
-function startWithFolder(glue: Host): void {
-  const start = (): void => {
-    if (usableFolders().length > 0 && glue.state === 'stopped') {
+// The server is started once by itself, as soon as it is of use; after that whoever needs
+// it starts it.
+function startWhenOfUse(glue: Host): void {
+  const runnable = languagesOf(glue.context.extension.packageJSON);
+  const start = async (): Promise<void> => {
+    const opened = {
+      folders: usableFolders().map((folder) => folder.uri.fsPath),
+      languages: vscode.workspace.textDocuments
+        .filter((document) => document.uri.scheme === 'file')
+        .map((document) => document.languageId),
+    };
+    if (glue.state === 'stopped' && (await isOfUse(opened, runnable, process.env))) {
+      watching.dispose();
       glue.supervisor.start().catch(() => undefined); // it was told
     }
   };
-  glue.context.subscriptions.push(vscode.workspace.onDidChangeWorkspaceFolders(start));
-  start();
+  const watching = vscode.Disposable.from(
+    vscode.workspace.onDidChangeWorkspaceFolders(start),
+    vscode.workspace.onDidOpenTextDocument(start),
+    glue.onDidChangeState(() => {
+      watching.dispose();
+    }),
+  );
+  glue.context.subscriptions.push(watching);
+  void start();
 }
 
 function restartCommand(glue: Host): vscode.Disposable {
   return vscode.commands.registerCommand('glue.restartServer', async () => {
-    await vscode.window.withProgress(
+    await messages.progress(
       { location: vscode.ProgressLocation.Notification, title: 'Restarting the server' },
       () => glue.supervisor.restart().catch(() => undefined),
     );

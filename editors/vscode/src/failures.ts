@@ -1,45 +1,80 @@
-// Tells a person what went wrong, with the button that helps.
+// Tells a person what went wrong, with the buttons that help.
 import * as vscode from 'vscode';
+import * as messages from './messages';
 import type { FailureKind } from './protocol';
 import { explain, failureOf, isCancelled } from './protocol';
 import { ToldError } from './server/supervisor';
+import { sentence } from './words';
 
 interface Help {
   title: string;
-  command: string;
-  args?: unknown[];
+  press: () => unknown;
 }
 
-const log: Help = { title: 'Show Log', command: 'glue.showLog' };
-const doctor: Help = { title: 'Check What Is Missing', command: 'glue.doctor' };
+const log = help('Show Log', 'glue.showLog');
+const doctor = help('Check What Is Missing', 'glue.doctor');
+const sandboxes = help('Show Sandboxes', 'glue.session.list');
+const trust = help('Manage Trust', 'workbench.trust.manage');
+const runners = help('Open Settings', 'workbench.action.openSettings', 'glue.runners');
 
-const help: Partial<Record<FailureKind, Help[]>> = {
-  runtimeUnavailable: [doctor, log],
-  notAuthenticated: [doctor, log],
-  sessionLost: [{ title: 'Show Sandboxes', command: 'glue.session.list' }, log],
-  executorDead: [{ title: 'Show Sandboxes', command: 'glue.session.list' }, log],
-  untrusted: [{ title: 'Manage Trust', command: 'workbench.trust.manage' }],
-  unsupported: [
-    { title: 'Open Settings', command: 'workbench.action.openSettings', args: ['glue.runners'] },
-  ],
+const helps: Partial<Record<FailureKind, Help>> = {
+  runtimeUnavailable: doctor,
+  notAuthenticated: doctor,
+  // What a sandbox that is gone had changed is in the list.
+  sessionLost: sandboxes,
+  executorDead: sandboxes,
+  noSuchSession: sandboxes,
+  untrusted: trust,
 };
 
-// tell shows an error under what was being done. What a person cancelled, and what they
-// were told of already, is not shown.
-export async function tell(doing: string, error: unknown): Promise<void> {
-  if (
-    isCancelled(error) ||
-    error instanceof ToldError ||
-    error instanceof vscode.CancellationError
-  ) {
+// What may go better the next time.
+const passing: readonly FailureKind[] = [
+  'conflict',
+  'sessionBusy',
+  'timeout',
+  'unavailable',
+  'runtimeUnavailable',
+  'noSpace',
+  'permissionDenied',
+];
+
+function help(title: string, command: string, ...args: unknown[]): Help {
+  return { title, press: () => vscode.commands.executeCommand(command, ...args) };
+}
+
+// isTold reports whether there is nothing more to say of an error: the person cancelled
+// it, or knows of it.
+export function isTold(error: unknown): boolean {
+  return (
+    isCancelled(error) || error instanceof ToldError || error instanceof vscode.CancellationError
+  );
+}
+
+// tell shows an error under what was being done; "Try Again" does retry. Errors that are
+// told are not shown again.
+export async function tell(doing: string, error: unknown, retry?: () => unknown): Promise<void> {
+  if (isTold(error)) {
     return;
   }
-  const kind = failureOf(error)?.kind;
-  const buttons = (kind === undefined ? undefined : help[kind]) ?? [log];
-  const titles = buttons.map((b) => b.title);
-  const chosen = await vscode.window.showErrorMessage(`${doing}: ${explain(error)}`, ...titles);
-  const button = buttons.find((b) => b.title === chosen);
-  if (button !== undefined) {
-    await vscode.commands.executeCommand(button.command, ...(button.args ?? []));
+  const buttons = buttonsFor(error, retry);
+  const text = `${doing}: ${sentence(explain(error))}`;
+  const chosen = await messages.error(text, ...buttons.map((b) => b.title));
+  await buttons.find((b) => b.title === chosen)?.press();
+}
+
+function buttonsFor(error: unknown, retry: (() => unknown) | undefined): Help[] {
+  const failure = failureOf(error);
+  const buttons: Help[] = [];
+  if (failure !== undefined && retry !== undefined && passing.includes(failure.kind)) {
+    buttons.push({ title: 'Try Again', press: retry });
   }
+  const known = failure && helps[failure.kind];
+  if (known !== undefined) {
+    buttons.push(known);
+  }
+  // Of what cannot be done at all, only a kind of file without a runner is a setting.
+  if (failure?.kind === 'unsupported' && failure.operation.startsWith('run ')) {
+    buttons.push(runners);
+  }
+  return [...buttons, log];
 }

@@ -1,5 +1,6 @@
 // The workspace folders that can be sent to a sandbox: those on this machine's disk.
 import * as vscode from 'vscode';
+import * as messages from './messages';
 
 export function usableFolders(): vscode.WorkspaceFolder[] {
   return (vscode.workspace.workspaceFolders ?? []).filter((f) => f.uri.scheme === 'file');
@@ -30,7 +31,7 @@ export async function chooseFolder(): Promise<vscode.WorkspaceFolder | undefined
     await tellNoFolder();
     return undefined;
   }
-  const picked = await vscode.window.showQuickPick(
+  const picked = await messages.pick(
     folders.map((folder) => ({ label: folder.name, description: folder.uri.fsPath, folder })),
     { placeHolder: 'The folder that goes into the sandbox' },
   );
@@ -40,7 +41,7 @@ export async function chooseFolder(): Promise<vscode.WorkspaceFolder | undefined
 async function tellNoFolder(): Promise<void> {
   const open = 'Open Folder';
   const virtual = (vscode.workspace.workspaceFolders ?? []).length > 0;
-  const chosen = await vscode.window.showInformationMessage(
+  const chosen = await messages.info(
     virtual
       ? 'This folder is not on the disk, so that it cannot be sent to a sandbox. Open one that is.'
       : 'No folder is open. A sandbox gets the folder that is open in the editor.',

@@ -3,12 +3,19 @@ import * as vscode from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
 import { DidChangeConfigurationNotification, WorkDoneProgress } from 'vscode-languageclient/node';
 import type { Glue, OnProgress, ServerState } from './glue';
+import * as messages from './messages';
 import type { ClientNotifications, Method, Requests, ServerNotifications } from './protocol';
 import { CutOffError } from './protocol';
 import type { GlueClient } from './server/client';
 import { Supervisor } from './server/supervisor';
 import { Sessions } from './sessions';
 import { concernsServerPath, readSettings, section, serverKeys } from './settings/settings';
+
+const concernsRunning: ReadonlySet<Method> = new Set([
+  'glue/exec/stdin',
+  'glue/exec/resize',
+  'glue/exec/signal',
+]);
 
 type Handler<M extends keyof ServerNotifications> = (params: ServerNotifications[M]) => void;
 
@@ -71,7 +78,13 @@ export class Host implements Glue, vscode.Disposable {
     token: vscode.CancellationToken = new vscode.CancellationTokenSource().token,
     onProgress?: OnProgress,
   ): Promise<Requests[M]['result']> {
-    const client = await this.supervisor.start();
+    // What concerns a command that runs is nothing to start a server for.
+    const client = concernsRunning.has(method)
+      ? this.supervisor.client
+      : await this.supervisor.start();
+    if (client === undefined) {
+      throw new CutOffError(new Error(`No server runs for ${method}.`));
+    }
     if (onProgress === undefined) {
       return this.send<M>(client, method, params, token);
     }
@@ -150,7 +163,7 @@ export class Host implements Glue, vscode.Disposable {
       return;
     }
     const restart = 'Restart Server';
-    const chosen = await vscode.window.showInformationMessage(
+    const chosen = await messages.info(
       'glue.serverPath counts from the next start of the server. Restarting ends open ' +
         'sandboxes; their changes are kept.',
       restart,

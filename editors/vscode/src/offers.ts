@@ -3,9 +3,10 @@
 import * as vscode from 'vscode';
 import { usableFolders } from './folders';
 import type { Glue } from './glue';
+import * as messages from './messages';
 import type { SessionInfo } from './protocol';
 import { asking, files } from './run/outcome';
-import { isOpen, sameFolder } from './sessions';
+import { isOpen, sameFolder, stateKey } from './sessions';
 
 const putOffKey = 'glue.putOff';
 
@@ -25,14 +26,43 @@ export function registerOffers(glue: Glue): void {
   );
 }
 
-// putOff notes that a person knows of a session's changes and will see to them later.
-export async function putOff(glue: Glue, sessionId: string): Promise<void> {
-  const known = putOffs(glue);
-  await glue.context.workspaceState.update(putOffKey, [sessionId, ...known].slice(0, 100));
+// putOff notes that a person knows of what a session holds now, and will see to it later.
+async function putOff(glue: Glue, info: SessionInfo): Promise<void> {
+  const others = putOffs(glue).filter((key) => !key.startsWith(`${info.id} `));
+  await glue.context.workspaceState.update(putOffKey, [stateKey(info), ...others].slice(0, 100));
 }
 
 function putOffs(glue: Glue): string[] {
   return glue.context.workspaceState.get<string[]>(putOffKey, []);
+}
+
+// Sessions that a person is ending here.
+const ending = new Set<string>();
+
+// endSession ends a session by close. What does not come back is offered afterwards, unless
+// the person knows of it.
+export async function endSession(
+  glue: Glue,
+  session: string,
+  isKnown: boolean,
+  close: () => Promise<unknown>,
+): Promise<void> {
+  ending.add(session);
+  try {
+    await close();
+    if (isKnown) {
+      const info = await glue.request('glue/session/status', { session }).catch(() => undefined);
+      if (info !== undefined) {
+        await putOff(glue, info); // ending it may have stored more than was listed before
+      }
+    }
+  } finally {
+    ending.delete(session);
+    const last = glue.sessions.get(session);
+    if (last !== undefined) {
+      glue.sessions.set(last); // now it may be spoken of
+    }
+  }
 }
 
 class Offers {
@@ -67,25 +97,26 @@ class Offers {
     // What still runs is not asked about before it has ended.
     const settled = !isOpen(info) || (this.left.has(info.id) && info.execs.length === 0);
     const known = usableFolders().some((folder) => sameFolder(info, folder.uri));
-    if (!settled || !known || info.checkpoint.changedFiles === 0 || asking.has(info.id)) {
+    if (!settled || !known || info.checkpoint.changedFiles === 0 || ending.has(info.id)) {
       return;
     }
-    if (putOffs(this.glue).includes(info.id)) {
+    const key = stateKey(info);
+    if (asking.has(key) || putOffs(this.glue).includes(key)) {
       return;
     }
-    asking.add(info.id);
+    asking.add(key);
     this.left.delete(info.id);
     try {
       await this.ask(info);
     } finally {
-      asking.delete(info.id);
+      asking.delete(key);
     }
   }
 
   private async ask(info: SessionInfo): Promise<void> {
     const since = new Date(info.createdAt).toLocaleString();
     const what = isOpen(info) ? 'still runs, with' : 'ended with';
-    const chosen = await vscode.window.showWarningMessage(
+    const chosen = await messages.warn(
       `The sandbox of ${since} ${what} ${files(info.checkpoint.changedFiles)} that did not come back.`,
       'Review',
       'Return',
@@ -99,7 +130,7 @@ class Offers {
         await vscode.commands.executeCommand('glue.session.return', { session: info.id });
         break;
       case 'Later':
-        await putOff(this.glue, info.id);
+        await putOff(this.glue, info);
         break;
       default: // closed without an answer: the next window asks again
     }

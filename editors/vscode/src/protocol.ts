@@ -64,6 +64,7 @@ export interface Conflict {
   pathBytes?: string;
   kind: 'content' | 'addAdd' | 'modifyDelete' | 'rename' | 'binary' | 'type';
   detail: string;
+  held?: boolean; // nothing conflicts, but something is in the way
 }
 
 export interface Skipped {

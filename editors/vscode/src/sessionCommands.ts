@@ -1,8 +1,10 @@
 // The commands that look after sandboxes themselves.
 import * as vscode from 'vscode';
+import { confirming } from './confirm';
 import { chooseFolder, usableFolders } from './folders';
 import { tell } from './failures';
 import type { Glue, OnProgress } from './glue';
+import * as messages from './messages';
 import type { Method, OpenParams, Requests, SessionInfo } from './protocol';
 import { plainLine } from './run/clean';
 import { files } from './run/outcome';
@@ -40,7 +42,7 @@ async function open(glue: Glue, given: OpenParams): Promise<void> {
     glue.sessions.set(info);
     const left = info.base.skipped.length;
     const out = left === 0 ? '' : `, ${left} left out`;
-    vscode.window.setStatusBarMessage(
+    messages.statusMessage(
       `$(check) The sandbox is open (${info.isolation}): ${info.base.files} files${out}`,
       showMs,
     );
@@ -56,7 +58,7 @@ async function askRuntime(): Promise<SessionInfo['runtime'] | null> {
     { label: "In Modal's cloud", description: 'modal', runtime: 'modal' },
   ];
   runtimes.sort((a, b) => Number(b.runtime === set) - Number(a.runtime === set));
-  const picked = await vscode.window.showQuickPick(runtimes, {
+  const picked = await messages.pick(runtimes, {
     placeHolder: 'Where the sandbox runs',
   });
   return picked?.runtime ?? null;
@@ -68,10 +70,7 @@ async function tellWarnings(info: SessionInfo): Promise<void> {
   }
   const details = 'Show Details';
   const more = info.warnings.length > 1 ? ` (and ${info.warnings.length - 1} more)` : '';
-  const chosen = await vscode.window.showWarningMessage(
-    `${plainLine(info.warnings[0] ?? '', 300)}${more}`,
-    details,
-  );
+  const chosen = await messages.warn(`${plainLine(info.warnings[0] ?? '', 300)}${more}`, details);
   if (chosen === details) {
     await describe(info);
   }
@@ -86,7 +85,7 @@ async function checkpoint(glue: Glue, given: object): Promise<void> {
   const r = await working(glue, doing, 'glue/session/checkpoint', { session });
   if (r !== undefined) {
     const text = `Checkpoint ${r.seq} is stored: ${files(r.changedFiles)}`;
-    vscode.window.setStatusBarMessage(`$(check) ${text}`, showMs);
+    messages.statusMessage(`$(check) ${text}`, showMs);
   }
 }
 
@@ -100,20 +99,22 @@ async function sync(glue: Glue, given: object): Promise<void> {
     return;
   }
   const doing = 'Sending edits to the sandbox';
-  const r = await working(glue, doing, 'glue/session/sync', { ...given, session });
-  if (r === undefined) {
+  const r = await confirming(glue, () =>
+    requesting(glue, doing, 'glue/session/sync', { ...given, session }),
+  ).catch((error: unknown) => tell(`${doing} failed`, error, () => sync(glue, given)));
+  if (!r) {
     return;
   }
   if (r.conflicts.length > 0) {
     const paths = r.conflicts.map((c) => plainLine(c.path, 80));
-    void vscode.window.showWarningMessage(
+    void messages.warn(
       `Changed here and in the sandbox, and left as they are: ${paths.slice(0, 5).join(', ')}` +
         (paths.length > 5 ? ` and ${paths.length - 5} more.` : '.'),
     );
     return;
   }
   const text = `The sandbox has your edits: ${r.sent} files sent`;
-  vscode.window.setStatusBarMessage(`$(check) ${text}`, showMs);
+  messages.statusMessage(`$(check) ${text}`, showMs);
 }
 
 // chooseSession gives the session that was named, the only open one, or the person's choice.
@@ -122,7 +123,7 @@ async function chooseSession(glue: Glue, given: { session?: string }): Promise<s
   if (given.session !== undefined || sessions.length <= 1) {
     return given.session ?? sessions[0]?.id;
   }
-  const picked = await vscode.window.showQuickPick(sessions.map(itemOf), {
+  const picked = await messages.pick(sessions.map(itemOf), {
     placeHolder: 'Which sandbox',
   });
   return picked?.session.id;
@@ -154,12 +155,12 @@ async function list(glue: Glue): Promise<void> {
   }
   glue.sessions.replace(result.sessions);
   if (result.sessions.length === 0) {
-    void vscode.window.showInformationMessage(
+    void messages.info(
       'No sandbox is open, and no earlier one has changes that did not come back.',
     );
     return;
   }
-  const picked = await vscode.window.showQuickPick(result.sessions.map(itemOf), {
+  const picked = await messages.pick(result.sessions.map(itemOf), {
     placeHolder: 'Open sandboxes, and ended ones whose changes did not come back',
   });
   if (picked !== undefined) {
@@ -181,7 +182,7 @@ async function act(session: SessionInfo): Promise<void> {
     actions.push({ label: '$(close) Close Sandbox', command: 'glue.session.close' });
   }
   actions.push({ label: '$(info) Show Details' });
-  const picked = await vscode.window.showQuickPick(actions, { placeHolder: 'What to do with it' });
+  const picked = await messages.pick(actions, { placeHolder: 'What to do with it' });
   if (picked === undefined) {
     return;
   }
@@ -205,7 +206,7 @@ async function describe(s: SessionInfo): Promise<void> {
     ...s.gaps.map((gap) => `Not held by the isolation: ${gap}`),
     ...s.base.skipped.slice(0, 20).map((f) => `Left out: ${f.path}: ${f.reason}`),
   ];
-  await vscode.window.showInformationMessage(`Sandbox ${s.id}`, {
+  await messages.info(`Sandbox ${s.id}`, {
     modal: true,
     detail: lines.map((line) => plainLine(line, 300)).join('\n'),
   });
@@ -219,17 +220,26 @@ async function working<M extends Method>(
   params: Requests[M]['params'],
 ): Promise<Requests[M]['result'] | undefined> {
   try {
-    return await vscode.window.withProgress(
-      { location: vscode.ProgressLocation.Notification, title, cancellable: true },
-      (progress, token) => {
-        const report: OnProgress = (value) => {
-          progress.report({ message: plainLine(value.message ?? '', 120) });
-        };
-        return glue.request(method, params, token, report);
-      },
-    );
+    return await requesting(glue, title, method, params);
   } catch (error) {
     await tell(`${title} failed`, error);
     return undefined;
   }
+}
+
+async function requesting<M extends Method>(
+  glue: Glue,
+  title: string,
+  method: M,
+  params: Requests[M]['params'],
+): Promise<Requests[M]['result']> {
+  return messages.progress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    (bar, token) => {
+      const report: OnProgress = (value) => {
+        bar.report({ message: value.message });
+      };
+      return glue.request(method, params, token, report);
+    },
+  );
 }

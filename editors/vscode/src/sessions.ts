@@ -69,6 +69,11 @@ export function isOpen(s: SessionInfo): boolean {
   return openStates.includes(s.state);
 }
 
+// stateKey names what a session holds: another one when its sandbox changed something more.
+export function stateKey(s: Pick<SessionInfo, 'id' | 'checkpoint'>): string {
+  return `${s.id} ${s.checkpoint.commit}`;
+}
+
 // The server may answer with the folder's real path, where a link leads to it; both are
 // compared as paths.
 export function sameFolder(s: Pick<SessionInfo, 'workspaceFolder'>, folder: vscode.Uri): boolean {

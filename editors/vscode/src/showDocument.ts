@@ -1,6 +1,7 @@
 // Shows the files that the server names, such as a command's log.
 import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
+import * as messages from './messages';
 import type { WindowMiddleware } from 'vscode-languageclient/node';
 
 // VS Code gives larger files to no extension.
@@ -21,7 +22,7 @@ export const showOrName: WindowMiddleware = {
 
 async function name(file: string, size: number): Promise<void> {
   const copy = 'Copy Path';
-  const chosen = await vscode.window.showInformationMessage(
+  const chosen = await messages.info(
     `${file} has ${Math.round(size / (1 << 20))} MiB, which is too much for the editor.`,
     copy,
   );

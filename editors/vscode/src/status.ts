@@ -5,6 +5,7 @@ import type { Glue } from './glue';
 import type { SessionInfo } from './protocol';
 import type { Runner } from './run/runner';
 import { sameFolder } from './sessions';
+import { shown } from './shown';
 import { statusOf } from './statusText';
 
 const everyMs = 15_000;
@@ -24,8 +25,8 @@ export function registerStatus(glue: Glue, runner: Runner): void {
       waiting: waitingFiles(glue, folder),
       now: Date.now(),
     });
-    item.text = status.text;
-    item.detail = status.detail;
+    item.text = shown(status.text);
+    item.detail = shown(status.detail); // links in it would run commands
     item.busy = status.busy;
     item.severity = severities[status.severity];
     item.accessibilityInformation = { label: `Sandbox: ${status.text}. ${status.detail}` };

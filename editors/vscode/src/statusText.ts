@@ -1,6 +1,7 @@
 // What the status item says.
 import type { ServerState } from './glue';
 import type { SessionInfo } from './protocol';
+import { count as noun, sentence as ended } from './words';
 
 export interface Situation {
   server: ServerState;
@@ -64,9 +65,11 @@ function ofSession(session: SessionInfo, s: Situation): Status {
     session.checkpoint.changedFiles > 0
       ? `${count(session.checkpoint.changedFiles)} to return.`
       : '',
-    session.lost?.message ?? '',
-    ...session.warnings,
-    ...session.gaps.map((gap) => `Not held by the isolation: ${gap}`),
+    sentence(session.lost?.message ?? ''),
+    ...session.warnings.map(sentence),
+    session.gaps.length > 0
+      ? sentence(`Not held by the isolation: ${session.gaps.join('; ')}`)
+      : '',
   ].filter((part) => part !== '');
   const warns =
     session.isolation === 'none' ||
@@ -116,5 +119,10 @@ function status(
 }
 
 function count(n: number): string {
-  return n === 1 ? '1 changed file' : `${n} changed files`;
+  return noun(n, 'changed file');
+}
+
+// sentence ends a server's words, which come without a full stop.
+function sentence(text: string): string {
+  return text === '' ? '' : ended(text);
 }

@@ -66,11 +66,17 @@ M.completions = {}
 ---What a person typed as the name of a file, relative to the tree's root.
 ---@param typed string
 ---@param host string the tree's root on the host
-function M.tree_path(typed, host)
-  local path = vim.fs.normalize(typed)
+---@param buf integer what % stands for
+---@return string? path nil for what is not in the tree
+function M.tree_path(typed, host, buf)
   if typed == '%' or typed == '' then
-    return vim.b.glue_path
+    local file = folders.file_of(buf)
+    if vim.b[buf].glue_path or not file then
+      return vim.b[buf].glue_path
+    end
+    typed = file
   end
+  local path = vim.fs.normalize(typed)
   if vim.startswith(path, '/') then
     return folders.is_below(path, host) and path:sub(#host + 2) or nil
   end
@@ -79,6 +85,39 @@ function M.tree_path(typed, host)
     return below_cwd:sub(#host + 2)
   end
   return path
+end
+
+---The names of the changes that a person means, for a request; nil, which was said, when one of
+---them is not there. Waits.
+---@param client vim.lsp.Client
+---@param session glue.Session
+---@param typed string[]
+---@param buf integer
+---@return (string|table)[]?
+function M.named(client, session, typed, buf)
+  local host = sessions.host_root(session, client)
+  local files = M.files(client, session.id)
+  if not files then
+    return nil
+  end
+  local found = {}
+  for _, one in ipairs(typed) do
+    local path = M.tree_path(one, host, buf)
+    if not path then
+      ui.error(one .. ' is not in the tree of the sandbox')
+      return nil
+    end
+    local fit = vim.tbl_filter(function(file)
+      return folders.is_below(file.path, path)
+        or (file.oldPath ~= nil and folders.is_below(file.oldPath, path))
+    end, files)
+    if #fit == 0 then
+      ui.error(('the sandbox has no change of %s'):format(path))
+      return nil
+    end
+    vim.list_extend(found, vim.tbl_map(M.name, fit))
+  end
+  return found
 end
 
 local view = { buf = nil, session = nil, client = nil, files = {} }
@@ -179,7 +218,7 @@ function M.command(buf, typed, id)
     if not session then
       return
     end
-    local path = typed and M.tree_path(typed, sessions.host_root(session, client))
+    local path = typed and M.tree_path(typed, sessions.host_root(session, client), buf)
     if typed and not path then
       ui.error(typed .. ' is not in the tree of the sandbox')
       return

@@ -10,13 +10,27 @@ local group = vim.api.nvim_create_augroup('glue.client', {})
 
 ---@type table<integer, boolean> clients that were told to end
 local ending = {}
+---@type table<integer, boolean> clients whose server is gone
+local exited = {}
 ---@type table<integer, table<integer, fun(err: table)>> per client, who waits for an answer
 local waiting = {}
 ---@type table<string, integer[]> per root, when the server crashed
 local crashes = {}
 
-local function gone(why)
-  return { message = why, data = { kind = 'serverGone' } }
+---@type table<string, boolean> roots whose server crashed, and is not started again by itself
+local down = {}
+
+---@param why string
+---@param kind? string
+local function gone(why, kind)
+  return { message = why, data = { kind = kind or 'serverGone' } }
+end
+
+---Where the server's log goes.
+---@return string
+function M.log_file()
+  local log = vim.lsp.log
+  return type(log) == 'table' and log.get_filename and log.get_filename() or vim.lsp.get_log_path()
 end
 
 ---@class glue.Failure
@@ -220,8 +234,14 @@ function M.start(root, quiet)
   end
   local client = id and vim.lsp.get_client_by_id(id)
   if client then
+    down[root] = nil
     M.watch()
     M.follow_all(client)
+    require('glue.async').run(function()
+      if M.ready(client) then
+        require('glue.regain').all(client)
+      end
+    end)
   end
   return client
 end
@@ -290,11 +310,14 @@ function M.on_exit(code, signal, client_id)
   vim.schedule(function()
     local owed = waiting[client_id] or {}
     waiting[client_id] = nil
+    exited[client_id] = true
     local expected = ending[client_id] or vim.v.exiting ~= vim.NIL
-    local err = gone('glue-lsp ended while it was at it')
+    -- A server that is told to end ends its commands; one that crashes does not.
+    local err = expected and gone('glue-lsp was ended, and this with it', 'serverEnded')
+      or gone('glue-lsp ended while it was at it')
     require('glue.sessions').forget(client_id)
     require('glue.run').lost(client_id)
-    require('glue.term').lost(client_id)
+    require('glue.term').lost(client_id, expected)
     for _, answer in pairs(owed) do
       answer(err)
     end
@@ -308,41 +331,44 @@ function M.on_exit(code, signal, client_id)
       ui.error(
         ('glue-lsp %s before it was ready. Its last words are in %s; :checkhealth glue'):format(
           how,
-          vim.lsp.get_log_path()
+          M.log_file()
         )
       )
       return
     end
     crashes[root] = crashes[root] or {}
     if not config.options.restart or too_often(crashes[root]) then
+      down[root] = true
       ui.error(
         ('glue-lsp %s. What sandboxes changed is kept. :GlueRestart starts it again; its log is %s'):format(
           how,
-          vim.lsp.get_log_path()
+          M.log_file()
         )
       )
       return
     end
     ui.warn(('glue-lsp %s and is started again; what sandboxes changed is kept'):format(how))
-    M.revive(root --[[@as string]])
+    M.start(root --[[@as string]])
   end)
 end
 
----Starts the server again where it crashed, and goes on with what ran.
----@param root string
-function M.revive(root)
-  require('glue.async').run(function()
-    local client = M.start(root)
-    if client and M.ready(client) then
-      require('glue.run').regain(client)
-    end
-  end)
-end
-
----Starts all servers anew, or the one of this buffer if there is none. Sessions go on.
+---Starts all servers anew, those included that crashed, or the one of this buffer if there is
+---none. What runs in a server that is there ends with it, after a question.
 function M.restart()
+  local running = #M.all() > 0 and require('glue.leave').running()
+  if
+    running
+    and ui.confirm(
+        running .. '.\nWhat they changed is kept. Restart?',
+        { '&Cancel', '&Restart' },
+        1
+      )
+      ~= 2
+  then
+    return
+  end
   require('glue.async').run(function()
-    local roots = {}
+    local roots = vim.tbl_keys(down)
     for _, client in ipairs(M.all()) do
       roots[#roots + 1] = M.root_of(client)
       M.stop(client)
@@ -351,7 +377,7 @@ function M.restart()
         local left = 500
         timer:start(0, 20, function()
           left = left - 1
-          if left == 0 or not vim.lsp.get_client_by_id(client.id) or stopped(client) then
+          if left == 0 or exited[client.id] then
             timer:stop()
             timer:close()
             vim.schedule(callback)

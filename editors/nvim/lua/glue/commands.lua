@@ -79,6 +79,16 @@ local function changed_paths(lead)
   end, require('glue.changes').completions)
 end
 
+-- Where several can be named, white space stands between them.
+local function several_paths(lead)
+  local escaped = vim.tbl_map(function(path)
+    return (path:gsub('[\\%s]', '\\%0'))
+  end, require('glue.changes').completions)
+  return vim.tbl_filter(function(path)
+    return vim.startswith(path, lead)
+  end, escaped)
+end
+
 ---@param name string
 ---@param options table
 ---@param action fun(buf: integer, args: table)
@@ -120,7 +130,7 @@ function M.create()
   command('GlueReturn', {
     nargs = '*',
     bang = true,
-    complete = changed_paths,
+    complete = several_paths,
     desc = 'Bring changes of the sandbox back',
   }, function(buf, args)
     require('glue.returning').start(buf, { typed = args.fargs, quick = args.bang })
@@ -142,7 +152,7 @@ function M.create()
   command('GlueDiscard', {
     nargs = '*',
     bang = true,
-    complete = changed_paths,
+    complete = several_paths,
     desc = 'Throw changes of the sandbox away',
   }, function(buf, args)
     require('glue.returning').discard(buf, { typed = args.fargs, quick = args.bang })

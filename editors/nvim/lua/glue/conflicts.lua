@@ -59,10 +59,12 @@ function M.bytes(text, mine)
   return text
 end
 
----Merges three texts; what both changed has markers. git does it, without any configuration.
+---Merges three texts; what both changed has markers with these labels. git does it, without any
+---configuration.
+---@param labels string[]
 ---@return string? text
 ---@return string? problem
-local function merged(mine, base, theirs)
+local function merged(mine, base, theirs, labels)
   local dir = vim.fn.tempname()
   vim.fn.mkdir(dir, 'p', tonumber('700', 8))
   local names = {}
@@ -79,11 +81,11 @@ local function merged(mine, base, theirs)
       '-p',
       '--diff3',
       '-L',
-      'mine',
+      labels[1],
       '-L',
-      'before',
+      labels[2],
       '-L',
-      'sandbox',
+      labels[3],
       names.mine,
       names.base,
       names.sandbox,
@@ -109,11 +111,22 @@ local function merged(mine, base, theirs)
   return result.stdout
 end
 
+local sides = { 'mine', 'before', 'sandbox' }
+-- When mine was typed into while the result was edited.
+local later_sides = { 'result', 'mine before', 'mine now' }
+
 ---@param line string
 local function is_marker(line)
-  return line:find('^<<<<<<< mine$')
-    or line:find('^>>>>>>> sandbox$')
-    or line:find('^||||||| before$')
+  for _, labels in ipairs({ sides, later_sides }) do
+    if
+      line == '<<<<<<< ' .. labels[1]
+      or line == '||||||| ' .. labels[2]
+      or line == '>>>>>>> ' .. labels[3]
+    then
+      return true
+    end
+  end
+  return false
 end
 
 local function first_marker(buf)
@@ -146,7 +159,8 @@ local function settle(client, session, conflict, resolution)
   require('glue.apply').refresh({ conflict }, sessions.host_root(session, client))
   for _, still in ipairs(result.conflicts) do
     if still.path == conflict.path then
-      ui.warn(('%s is still changed on both sides: %s'):format(still.path, still.detail))
+      local how = still.held and 'not settled' or 'still changed on both sides'
+      ui.warn(('%s is %s: %s'):format(still.path, how, still.detail))
       return false
     end
   end
@@ -174,6 +188,36 @@ end
 ---@type table<integer, table> per result buffer
 local open_merges = {}
 
+---@param buf integer
+---@param text string
+local function set_text(buf, text)
+  vim.api.nvim_buf_set_lines(buf, 0, -1, false, documents.lines(text))
+  vim.bo[buf].endofline = text == '' or vim.endswith(text, '\n')
+end
+
+---@param buf integer
+local function text_of(buf)
+  local text = table.concat(vim.api.nvim_buf_get_lines(buf, 0, -1, false), '\n')
+  return vim.bo[buf].endofline and text .. '\n' or text
+end
+
+---:w with another name: a copy, and nothing is settled.
+---@param result integer
+---@param path string
+local function copy(result, path)
+  local file, err = io.open(path, 'wb')
+  local ok = file ~= nil
+  if file then
+    ok, err = file:write(text_of(result))
+    file:close()
+  end
+  if ok then
+    ui.info(('a copy is in %s; :w settles the conflict'):format(path))
+  else
+    ui.error(tostring(err))
+  end
+end
+
 ---Opens one conflict in a tab of its own: mine, the result, the sandbox's. Waits.
 local function open_text(client, session, conflict)
   local host = sessions.host_root(session, client)
@@ -190,7 +234,7 @@ local function open_text(client, session, conflict)
     return
   end
   local text, problem =
-    merged(mine.text, base_text:gsub('\r\n', '\n'), theirs_text:gsub('\r\n', '\n'))
+    merged(mine.text, (base_text:gsub('\r\n', '\n')), (theirs_text:gsub('\r\n', '\n')), sides)
   if not text then
     ui.error(('%s cannot be merged: git merge-file: %s'):format(conflict.path, problem))
     choose_side(client, session, conflict)
@@ -199,10 +243,9 @@ local function open_text(client, session, conflict)
   local theirs = documents.open(documents.uri('sandbox', session.id, conflict.path))
   local result = ui.scratch('glue://merge/' .. conflict.path)
   vim.bo[result].undolevels = vim.o.undolevels
-  vim.api.nvim_buf_set_lines(result, 0, -1, false, documents.lines(text))
   vim.bo[result].buftype = 'acwrite'
   vim.bo[result].bufhidden = 'hide'
-  vim.bo[result].endofline = text == '' or vim.endswith(text, '\n')
+  set_text(result, text)
   documents.colour(result, conflict.path)
   vim.bo[result].modified = true
 
@@ -225,12 +268,19 @@ local function open_text(client, session, conflict)
     session = session,
     conflict = conflict,
     mine = mine,
+    path = path,
+    name = vim.api.nvim_buf_get_name(result),
     tab = vim.api.nvim_get_current_tabpage(),
   }
   vim.api.nvim_create_autocmd('BufWriteCmd', {
     buffer = result,
-    callback = function()
-      M.write(result, vim.v.cmdbang == 1)
+    callback = function(args)
+      local merge = open_merges[result]
+      if not merge or args.file == merge.name then
+        M.write(result, vim.v.cmdbang == 1)
+      else
+        copy(result, args.match)
+      end
     end,
   })
   vim.api.nvim_create_autocmd('BufWipeout', {
@@ -265,6 +315,41 @@ local function send(result, resolution)
   end)
 end
 
+---The result would overwrite what was typed since it was made: nothing is settled, and that can
+---be merged into it.
+---@param result integer
+---@param now? glue.Mine
+local function changed_meanwhile(result, now)
+  local merge = open_merges[result]
+  if not now then
+    ui.error(merge.conflict.path .. ' is gone meanwhile. Close this tab, and :GlueReturn again')
+    return
+  end
+  local question = ('%s was changed since this merge began. Nothing is settled.\n'):format(
+    ui.line(merge.conflict.path)
+  ) .. 'Bring that change into the result too?'
+  if ui.confirm(question, { '&Later', '&Merge again' }, 1) ~= 2 then
+    return
+  end
+  async.run(function()
+    local tick = vim.api.nvim_buf_get_changedtick(result)
+    local text, problem = merged(text_of(result), merge.mine.text, now.text, later_sides)
+    if not text then
+      ui.error(('%s cannot be merged: git merge-file: %s'):format(merge.conflict.path, problem))
+      return
+    end
+    if tick ~= vim.api.nvim_buf_get_changedtick(result) then
+      ui.warn('the result was edited meanwhile; :w once more')
+      return
+    end
+    merge.mine = now
+    set_text(result, text)
+    vim.bo[result].modified = true
+    local marker = first_marker(result)
+    ui.info(marker and ('line %d has a conflict'):format(marker) or 'merged again; :w settles it')
+  end)
+end
+
 ---:w in a result.
 ---@param result integer
 ---@param bang boolean
@@ -283,11 +368,14 @@ function M.write(result, bang)
     )
     return
   end
-  local text = table.concat(vim.api.nvim_buf_get_lines(result, 0, -1, false), '\n')
-  if vim.bo[result].endofline then
-    text = text .. '\n'
+  -- As on disk, where the buffer has nothing unsaved.
+  require('glue.apply').refresh({ merge.conflict }, merge.path:sub(1, -#merge.conflict.path - 2))
+  local now = mine_of(merge.path)
+  if not now or now.text ~= merge.mine.text then
+    changed_meanwhile(result, now)
+    return
   end
-  local data, encoding = require('glue.streams').payload(M.bytes(text, merge.mine))
+  local data, encoding = require('glue.streams').payload(M.bytes(text_of(result), now))
   send(result, { choice = 'content', data = data, encoding = encoding })
 end
 
@@ -297,7 +385,9 @@ end
 ---@param conflicts table[]
 function M.open(client, session, conflicts)
   for _, conflict in ipairs(conflicts) do
-    if conflict.pathBytes or not vim.list_contains({ 'content', 'addAdd' }, conflict.kind) then
+    if conflict.held then
+      ui.warn(ui.line(('%s: %s'):format(conflict.path, conflict.detail)))
+    elseif conflict.pathBytes or not vim.list_contains({ 'content', 'addAdd' }, conflict.kind) then
       choose_side(client, session, conflict)
     else
       open_text(client, session, conflict)

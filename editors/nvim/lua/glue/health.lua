@@ -75,7 +75,7 @@ function M.check()
   if #clients == 0 then
     vim.health.info('it does not run now; it starts with a file of a project, or by :GlueRun')
   end
-  vim.health.info('what the server logs is in ' .. vim.lsp.get_log_path())
+  vim.health.info('what the server logs is in ' .. client_module.log_file())
 
   vim.health.start('glue: what sandboxes need')
   doctor(program)

@@ -6,14 +6,24 @@ local ui = require('glue.ui')
 
 local M = {}
 
+---What runs and ends with the server, nil for nothing.
+---@return string?
+function M.running()
+  local parts = {}
+  local commands, terminals = #require('glue.run').running(), require('glue.term').open_count()
+  if commands > 0 then
+    parts[1] = ui.count(commands, 'command')
+  end
+  if terminals > 0 then
+    parts[#parts + 1] = ui.count(terminals, 'terminal')
+  end
+  return #parts > 0 and table.concat(parts, ' and ') .. ' in the sandbox will be ended' or nil
+end
+
 ---What would be left behind, nil for nothing.
 ---@return string?
 local function left_behind()
-  local parts = {}
-  local commands = #require('glue.run').running()
-  if commands > 0 then
-    parts[#parts + 1] = ui.count(commands, 'command') .. ' in the sandbox will be ended'
-  end
+  local parts = { M.running() }
   for _, client in ipairs(client_module.all()) do
     local info = sessions.open_one(client)
     if info and sessions.has_changes(info) then

@@ -173,15 +173,16 @@ function Output:append(text)
   end
   local lines = vim.split(self.partial .. text, '\n', { plain = true })
   self.partial = table.remove(lines)
+  -- A progress bar is one line that never ends: what it said before is not kept.
+  if #self.partial > longest then
+    self.partial = self.partial:match('^.*\r(.+)$') or self.partial
+  end
   while #self.partial > longest and not self.partial:find('\r', 1, true) do
     local at = cut(self.partial)
     lines[#lines + 1] = self.partial:sub(1, at)
     self.partial = self.partial:sub(at + 1)
   end
-  -- A progress bar is one line that never ends: what it said before is not kept.
-  if #self.partial > longest then
-    self.partial = self.partial:match('^.*(\r.+)$') or self.partial:sub(-longest)
-  end
+  self.partial = self.partial:sub(-longest)
   local out = {}
   for _, line in ipairs(lines) do
     line = as_shown(line)

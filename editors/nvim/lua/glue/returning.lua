@@ -98,16 +98,52 @@ local function shown_list(files)
   return table.concat(lines, '\n')
 end
 
+---Names of all that a plan is about, so that what is applied is nothing else.
+---@param plan table a ReturnResult
+local function named_by(plan)
+  local all = {}
+  for _, list in ipairs({ plan.files, plan.conflicts, plan.skipped }) do
+    vim.list_extend(all, vim.tbl_map(changes.name, list))
+  end
+  return all
+end
+
+---What a person agreed to, as far as it must not become something else meanwhile.
+---@param plan table a ReturnResult
+local function shown_by(plan)
+  local all = {}
+  for _, file in ipairs(plan.files) do
+    all[file.pathBytes or file.path] = {
+      file.status,
+      file.kind,
+      file.oldPathBytes or file.oldPath or '',
+      file.newMode or 0,
+      file.acts ~= nil,
+      reason_of(plan, file.path),
+    }
+  end
+  return all
+end
+
 local function names(list)
   return ui.some(vim.tbl_map(function(one)
     return ui.line(one.path)
   end, list))
 end
 
+---Parts conflicts to be settled from those where something is in the way, which a person takes
+---out of it.
+local function by_hold(conflicts)
+  local both, held = {}, {}
+  for _, one in ipairs(conflicts) do
+    table.insert(one.held and held or both, one)
+  end
+  return both, held
+end
+
 ---Says what came of a return, or of its undoing.
 ---@param result table a ReturnResult
 ---@param verb string
----@param declined_before? integer
 local function tell(result, verb)
   local coming, waiting, left_out = split(result)
   local parts, bad = {}, false
@@ -131,9 +167,14 @@ local function tell(result, verb)
         return ('%s (%s)'):format(ui.line(one.path), ui.line(one.reason))
       end, left_out))
   end
-  if #result.conflicts > 0 then
+  local both, held = by_hold(result.conflicts)
+  if #both > 0 then
     bad = true
-    parts[#parts + 1] = 'changed on both sides: ' .. names(result.conflicts)
+    parts[#parts + 1] = 'changed on both sides: ' .. names(both)
+  end
+  for _, one in ipairs(held) do
+    bad = true
+    parts[#parts + 1] = ui.line(('%s: %s'):format(one.path, one.detail))
   end
   if result.unavailable then
     bad = true
@@ -160,9 +201,35 @@ function M.finish(client, session, result, verb)
   apply.refresh(result.files, host)
   tell(result, verb)
   changes.reload()
-  if verb == 'returned' and #result.conflicts > 0 then
-    require('glue.conflicts').open(client, session, result.conflicts)
+  local both = by_hold(result.conflicts)
+  if verb == 'returned' and #both > 0 then
+    require('glue.conflicts').open(client, session, both)
   end
+end
+
+---Shows what would come back, and asks for it.
+---@param client vim.lsp.Client
+---@param session glue.Session
+---@param plan table a ReturnResult
+---@return boolean
+local function agreed(client, session, plan)
+  local coming, _, left_out = split(plan)
+  local question = ('Bring back %s?\n%s'):format(
+    ui.count(#coming, 'changed file'),
+    shown_list(coming)
+  )
+  local both, held = by_hold(plan.conflicts)
+  if #both > 0 then
+    question = question .. '\nChanged on both sides, asked about next: ' .. names(both)
+  end
+  if #left_out + #held > 0 then
+    question = question .. '\nLeft out: ' .. names(vim.list_extend(left_out, held))
+  end
+  local answer = ui.confirm(question, { '&Return', '&Show', '&Cancel' }, 1)
+  if answer == 2 then
+    changes.show(client, session, plan.files)
+  end
+  return answer == 1
 end
 
 ---Returns changes of a session.
@@ -180,17 +247,11 @@ function M.start(buf, request)
     if not session then
       return
     end
-    local host = sessions.host_root(session, client)
     local paths = request.paths
     if request.typed and #request.typed > 0 then
-      paths = {}
-      for _, typed in ipairs(request.typed) do
-        local path = changes.tree_path(typed, host)
-        if not path then
-          ui.error(typed .. ' is not in the tree of the sandbox')
-          return
-        end
-        paths[#paths + 1] = path
+      paths = changes.named(client, session, request.typed, buf)
+      if not paths then
+        return
       end
     end
     local params = { session = session.id, apply = false, paths = paths }
@@ -201,38 +262,40 @@ function M.start(buf, request)
       end
       return
     end
-    local coming, waiting, left_out = split(plan)
-    if #coming + #waiting == 0 then
-      -- Conflicts, or nothing at all.
-      M.finish(client, session, plan, 'returned')
-      return
-    end
-    if #coming > 0 and not request.quick then
-      local question = ('Bring back %s?\n%s'):format(
-        ui.count(#coming, 'changed file'),
-        shown_list(coming)
-      )
-      if #plan.conflicts > 0 then
-        question = question
-          .. '\nChanged on both sides, asked about next: '
-          .. names(plan.conflicts)
-      end
-      if #left_out > 0 then
-        question = question .. '\nLeft out: ' .. names(left_out)
-      end
-      local answer = ui.confirm(question, { '&Return', '&Show', '&Cancel' }, 1)
-      if answer == 2 then
-        changes.show(client, session, plan.files)
-        return
-      elseif answer ~= 1 then
+    local confirmed
+    repeat
+      local shown = shown_by(plan)
+      local coming, waiting = split(plan)
+      if #coming + #waiting == 0 then
+        -- Conflicts, or nothing at all.
+        M.finish(client, session, plan, 'returned')
         return
       end
-    end
-    local confirmed = ask_about(plan, waiting)
-    if #coming == 0 and #confirmed == 0 then
-      tell(plan, 'returned')
-      return
-    end
+      if #coming > 0 and not request.quick and not agreed(client, session, plan) then
+        return
+      end
+      confirmed = ask_about(plan, waiting)
+      if #coming == 0 and #confirmed == 0 then
+        tell(plan, 'returned')
+        return
+      end
+      params.paths = named_by(plan)
+      local asked = not request.quick or #waiting > 0
+      if asked then
+        -- A command that still runs, or somebody else, changed more while the question stood.
+        plan, err = ask_return(client, params)
+        if not plan then
+          if err then
+            client_module.tell('Returning changes', err)
+          end
+          return
+        end
+        asked = not vim.deep_equal(shown_by(plan), shown)
+        if asked then
+          ui.warn('what would come back is not the same any more')
+        end
+      end
+    until not asked
     params.apply = true
     params.confirm = #confirmed > 0 and confirmed or nil
     local result
@@ -283,9 +346,9 @@ function M.discard(buf, request)
     end
     local paths, shown = request.paths, request.names
     if request.typed and #request.typed > 0 then
-      paths, shown = {}, request.typed
-      for _, typed in ipairs(request.typed) do
-        paths[#paths + 1] = changes.tree_path(typed, sessions.host_root(session, client))
+      paths, shown = changes.named(client, session, request.typed, buf), request.typed
+      if not paths then
+        return
       end
     end
     local what = shown and ui.some(shown) or nil
@@ -294,6 +357,12 @@ function M.discard(buf, request)
       if not files then
         return
       end
+      if #files == 0 then
+        ui.info('the sandbox has no changes')
+        return
+      end
+      -- By name: what changes while the question stands was not asked about.
+      paths = vim.tbl_map(changes.name, files)
       what = ('all %s of the sandbox (%s)'):format(ui.count(#files, 'change'), names(files))
     end
     local question = ('Throw away %s? It cannot be brought back.'):format(what)

@@ -112,6 +112,11 @@ local function failed(run, err)
     finish(run, 'cancelled')
     return
   end
+  if err.data and err.data.kind == 'serverEnded' then
+    run.output:note(err.message)
+    finish(run, 'ended with glue-lsp')
+    return
+  end
   if err.data and err.data.kind == 'serverGone' then
     if run.started then
       run.detached = true
@@ -228,19 +233,19 @@ function M.lost(client_id)
   end
 end
 
----The server of a folder is there again: output of what still runs goes on where it stopped.
----@param client vim.lsp.Client
-function M.regain(client)
-  local root = client_module.root_of(client)
-  local waiting = vim.tbl_filter(function(run)
+---Commands of a folder whose server ended without ending them.
+---@param root string
+function M.detached(root)
+  return vim.tbl_filter(function(run)
     return run.detached and not run.over and run.root == root
   end, running)
-  if #waiting == 0 then
-    return
-  end
-  -- The session is the one that these commands are in, if it could be taken up.
-  local session = sessions.open(client)
-  for _, run in ipairs(waiting) do
+end
+
+---The server of a folder is there again: output of what still runs goes on where it stopped.
+---@param client vim.lsp.Client
+---@param session? glue.Session nil when the one that they ran in could not be taken up
+function M.regain(client, session)
+  for _, run in ipairs(M.detached(client_module.root_of(client))) do
     async.run(function()
       run.detached = false
       if not session then

@@ -18,7 +18,12 @@ local window = 64 * 1024
 ---@field buf integer
 ---@field channel integer
 ---@field client_id integer
+---@field root string the client's folder
 ---@field over boolean
+---@field detached boolean its server crashed, and it may go on
+---@field received integer bytes that came so far
+---@field take fun(bytes: string)
+---@field started? boolean
 ---@field cancel? fun()
 ---@field type fun(typed: string)
 ---@field flush fun()
@@ -27,6 +32,8 @@ local window = 64 * 1024
 
 ---@type table<integer, glue.Term>
 local by_buf = {}
+---@type glue.Term[] whose buffer was wiped out while no server was there to end them
+local orphans = {}
 
 -- A login shell where there is one, as people have it.
 local shell = 'if command -v bash >/dev/null 2>&1; then exec bash -i; else exec sh -i; fi'
@@ -148,14 +155,107 @@ local function finish(term, text)
   end
 end
 
----A server ended: its terminals do not go on.
+---A server ended. Its terminals ended with it if it was told to, and may go on if it crashed.
 ---@param client_id integer
-function M.lost(client_id)
+---@param told boolean
+function M.lost(client_id, told)
   for _, term in pairs(by_buf) do
-    if term.client_id == client_id then
-      finish(term, 'glue-lsp ended; :GlueTerm opens another terminal')
+    if term.client_id == client_id and not term.over then
+      if told or not term.started then
+        finish(term, 'glue-lsp ended; :GlueTerm opens another terminal')
+      else
+        term.flush() -- later, it would be acknowledged to a server that did not send it
+        streams.remove(term.id)
+        term.detached, term.cancel = true, nil
+        say(term, 'glue-lsp ended; this goes on when it is there again')
+      end
     end
   end
+end
+
+---Terminals of a folder whose server ended without ending them.
+---@param root string
+function M.detached(root)
+  return vim.tbl_filter(function(term)
+    return term.detached and not term.over and term.root == root
+  end, vim.list_extend(vim.tbl_values(by_buf), orphans))
+end
+
+---@param term glue.Term
+local function listen(term)
+  streams.add(term.id, {
+    client_id = term.client_id,
+    take = function(bytes)
+      term.received = term.received + #bytes
+      term.take(bytes)
+    end,
+  })
+end
+
+---Says how a terminal's command ended, and what it changed once that is safe. Waits.
+---@param term glue.Term
+---@param session glue.Session
+---@param result? table an ExecResult
+---@param err? glue.Failure
+local function report(term, session, result, err)
+  if not result then
+    local kind = err and err.data and err.data.kind
+    if not term.over and kind ~= 'serverGone' then
+      finish(term, kind == 'noSuchExec' and 'ended with its sandbox' or err.message)
+    end
+    return
+  end
+  finish(
+    term,
+    result.signal and 'ended by ' .. result.signal or 'ended with status ' .. result.exitCode
+  )
+  local info = sessions.wait(session.id, function(info)
+    return info.checkpoint.seq >= result.checkpoint
+  end)
+  if info and sessions.has_changes(info) then
+    ui.info(ui.count(info.checkpoint.changedFiles, 'changed file') .. ': :GlueDiff, :GlueReturn')
+  end
+end
+
+---@param client vim.lsp.Client
+---@param term glue.Term
+local function hang_up(client, term)
+  client_module.request(client, 'glue/exec/signal', { execId = term.id, signal = 'SIGHUP' })
+end
+
+---The server of a folder is there again: its terminals go on where they stopped.
+---@param client vim.lsp.Client
+---@param session? glue.Session
+function M.regain(client, session)
+  for _, term in ipairs(M.detached(client_module.root_of(client))) do
+    term.detached, term.client_id = false, client.id
+    async.run(function()
+      if not session then
+        finish(term, 'its sandbox is gone')
+      elseif not by_buf[term.buf] then
+        term.over = true
+        hang_up(client, term)
+      else
+        listen(term)
+        local result, err = client_module.request(client, 'glue/exec/attach', {
+          execId = term.id,
+          fromByte = term.received,
+          windowBytes = window,
+        }, function()
+          -- Cancelling an attachment would only stop looking.
+          term.cancel = function()
+            async.run(function()
+              hang_up(client, term)
+            end)
+          end
+        end)
+        report(term, session, result, err)
+      end
+    end)
+  end
+  orphans = vim.tbl_filter(function(term)
+    return term.detached
+  end, orphans)
 end
 
 ---Terminals in which something may run.
@@ -186,7 +286,9 @@ local function watch(term)
     buffer = buf,
     callback = function()
       by_buf[buf] = nil
-      if not term.over then
+      if term.detached then
+        orphans[#orphans + 1] = term
+      elseif not term.over then
         term.over = true
         streams.remove(term.id)
         if term.cancel then
@@ -215,7 +317,14 @@ function M.open(buf, command)
     end
     vim.cmd('keepalt botright split')
     local name = ui.line(command or 'shell'):sub(1, 40)
-    local term = { id = streams.new_id(), client_id = client.id, over = false }
+    local term = {
+      id = streams.new_id(),
+      client_id = client.id,
+      root = client_module.root_of(client),
+      over = false,
+      detached = false,
+      received = 0,
+    }
     term.buf = ui.scratch('glue://terminal/' .. name)
     vim.bo[term.buf].undolevels = -123456 -- a terminal's own
     local win = vim.api.nvim_get_current_win()
@@ -244,7 +353,8 @@ function M.open(buf, command)
     by_buf[term.buf] = term
     term.rows, term.cols = size_of(term.buf)
     watch(term)
-    streams.add(term.id, { client_id = client.id, take = pump(term) })
+    term.take = pump(term)
+    listen(term)
     vim.cmd.startinsert()
     local result, err = client_module.request(client, 'glue/exec', {
       session = session.id,
@@ -256,23 +366,9 @@ function M.open(buf, command)
       stream = true,
       windowBytes = window,
     }, function(cancel)
-      term.cancel = cancel
+      term.cancel, term.started = cancel, true
     end)
-    if err then
-      if not term.over then
-        finish(term, err.message)
-      end
-      return
-    end
-    local how = result.signal and 'ended by ' .. result.signal
-      or 'ended with status ' .. result.exitCode
-    finish(term, how)
-    local info = sessions.wait(session.id, function(info)
-      return info.checkpoint.seq >= result.checkpoint
-    end)
-    if info and sessions.has_changes(info) then
-      ui.info(ui.count(info.checkpoint.changedFiles, 'changed file') .. ': :GlueDiff, :GlueReturn')
-    end
+    report(term, session, result, err)
   end)
 end
 

@@ -1,60 +1,45 @@
 // Settling conflicts: in the merge editor where both sides are text, by a choice elsewhere.
-import * as vscode from 'vscode';
+import type * as vscode from 'vscode';
 import type { Glue } from '../glue';
-import type { Conflict, FileChange, Resolution, SessionInfo } from '../protocol';
+import * as messages from '../messages';
+import type { Conflict, FileChange, Resolution, ReturnResult, SessionInfo } from '../protocol';
 import { openDocument } from './applyEdit';
 import type { Changes } from './changes';
 import { compareWithMine } from './diff';
 import { attempt } from './failures';
 import { keyOf } from './groups';
-import { hasMarkers, merge3, untouched, withMarkers } from './markers';
-import type { Part } from './markers';
-import { Drafts } from './drafts';
-import { count, sentence } from './outcome';
+import { isSettled, Merges } from './merges';
+import type { Merge } from './merges';
+import { sentence } from './outcome';
 import type { Returning } from './returning';
-import { absentUri, BASE, before, hostUri, MERGE, MINE, SANDBOX, versionUri } from './uris';
+import { hostUri, parseVersionUri, pathParam } from './uris';
 import type { Versions } from './versions';
 
-// Merge is one conflict while a person settles it in an editor.
-interface Merge {
-  session: SessionInfo;
-  change: FileChange;
-  host: vscode.Uri;
-  mine: string; // the person's text when the merge began
-  parts: Part[];
-  mark: string; // the byte order mark of the person's file
-  output: vscode.Uri;
-}
-
-const internalMergeEditor = '_open.mergeEditor';
-
 export class Conflicts implements vscode.Disposable {
-  private readonly merges = new Map<string, Merge>();
-  private readonly drafts = new Drafts();
-  private readonly subscriptions: vscode.Disposable[];
+  private readonly merges: Merges;
 
   constructor(
     private readonly glue: Glue,
     private readonly changes: Changes,
-    private readonly versions: Versions,
+    versions: Versions,
     private readonly returning: Returning,
   ) {
-    this.subscriptions = [
-      this.drafts.register(),
-      vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
-        for (const uri of closed.flatMap(outputsOf)) {
-          void this.finish(uri);
-        }
-      }),
-    ];
+    this.merges = new Merges(glue, versions, this);
+    void this.tellCutOff();
   }
 
   dispose(): void {
-    vscode.Disposable.from(...this.subscriptions).dispose();
+    this.merges.dispose();
   }
 
   // resolve settles one conflict, or the one that the person picks.
   async resolve(session: string, named?: FileChange): Promise<void> {
+    const begun = named && this.merges.find(session, named);
+    await (begun === undefined ? this.resolveAnew(session, named) : this.goOn(begun));
+  }
+
+  // resolveAnew does so whatever merge of it was begun before.
+  async resolveAnew(session: string, named?: FileChange): Promise<void> {
     await attempt(this.glue, 'Resolving a conflict', async () => {
       const now = this.changes.get(session) ?? (await this.changes.refresh(session));
       const conflict =
@@ -66,185 +51,86 @@ export class Conflicts implements vscode.Disposable {
       }
       const change =
         named ?? now.files.find((f) => keyOf(f) === keyOf(conflict)) ?? changeOf(conflict);
-      const merge = isMergeable(conflict) ? await this.begin(now.session, change) : undefined;
+      const begun = named === undefined ? this.merges.find(session, change) : undefined;
+      if (begun !== undefined) {
+        await this.goOn(begun);
+        return;
+      }
+      if (conflict.held === true) {
+        await this.tellHeld(now.session, conflict, change);
+        return;
+      }
+      const merge = isMergeable(conflict)
+        ? await this.merges.begin(now.session, change)
+        : undefined;
       if (merge === undefined) {
         await this.ask(now.session, conflict, change);
       } else {
-        await this.openEditor(merge);
+        await this.merges.openEditor(merge);
       }
     });
   }
 
   // choose settles a conflict for one side as a whole.
   async choose(session: string, change: FileChange, choice: 'mine' | 'theirs'): Promise<void> {
+    const now = this.changes.get(session);
+    const conflict = now?.conflicts.find((c) => keyOf(c) === keyOf(change));
+    if (now !== undefined && conflict?.held === true) {
+      await this.tellHeld(now.session, conflict, change);
+      return;
+    }
     const { path, pathBytes } = change;
-    await this.settle(session, change, { path, pathBytes, choice });
+    const result = await this.settle(session, change, { path, pathBytes, choice });
+    if (result !== undefined && (choice === 'mine' || isSettled(result, change))) {
+      this.merges.forget(session, change);
+    }
   }
 
-  // accept takes the merge that is open in the active editor: VS Code's own command saves
-  // and closes a merge editor, and asks first where conflicts are left.
-  async accept(): Promise<void> {
-    const tab = vscode.window.tabGroups.activeTabGroup.activeTab;
-    const output = tab && outputsOf(tab)[0];
-    if (output === undefined) {
-      return;
+  // forget drops merges of changes that are there no more.
+  forget(session: string, files: readonly FileChange[]): void {
+    for (const file of files) {
+      this.merges.forget(session, file);
     }
-    if (!(tab?.input instanceof vscode.TabInputText)) {
-      await vscode.commands.executeCommand('mergeEditor.acceptMerge');
-      return;
-    }
-    const document = await vscode.workspace.openTextDocument(output);
-    if (hasMarkers(document.getText())) {
-      void vscode.window.showWarningMessage(
-        'There are conflict markers left. Choose a side at each, then return the merge.',
+  }
+
+  // accept takes the merge that is open in the active editor.
+  accept(): Promise<void> {
+    return this.merges.accept();
+  }
+
+  settle(
+    session: string,
+    change: FileChange,
+    resolution: Resolution,
+  ): Promise<ReturnResult | undefined> {
+    return this.returning.returnChanges(session, { files: [change], resolutions: [resolution] });
+  }
+
+  // goOn shows a merge that was begun, unless it is being returned.
+  private async goOn(merge: Merge): Promise<void> {
+    if (!merge.finishing) {
+      await attempt(this.glue, `Opening the merge of ${merge.change.path}`, () =>
+        this.merges.openEditor(merge),
       );
-      return;
     }
-    await document.save();
-    await vscode.window.tabGroups.close(tab);
   }
 
-  private async settle(session: string, change: FileChange, resolution: Resolution): Promise<void> {
-    await this.returning.returnChanges(session, { files: [change], resolutions: [resolution] });
-  }
-
-  // begin reads the three sides; undefined where one of them is no text.
-  private async begin(session: SessionInfo, change: FileChange): Promise<Merge | undefined> {
-    const host = hostUri(session, change);
-    if (host === undefined) {
-      return undefined;
-    }
-    const bytes = await bytesAt(host);
-    const mine = await readHost(host);
-    const base = textOf(await this.readSide(BASE, session, before(change)));
-    const theirs = textOf(await this.readSide(SANDBOX, session, change));
-    if (mine === undefined || base === undefined || theirs === undefined) {
-      return undefined;
-    }
-    const parts = merge3(withLF(base), withLF(mine), withLF(theirs));
-    const output = versionUri(MERGE, session.id, change);
-    const mark = bytes?.[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? '\ufeff' : '';
-    const merge = { session, change, host, mine, parts, mark, output };
-    const eol = mine.includes('\r\n') ? '\r\n' : '\n';
-    const draft = withMarkers(parts, { mine: 'mine', theirs: 'sandbox' }).replace(/\n/g, eol);
-    this.drafts.put(output, draft);
-    this.drafts.put(versionUri(MINE, session.id, change), mine);
-    this.merges.set(output.toString(), merge);
-    return merge;
-  }
-
-  // readSide gives the bytes of one side, none where the file is not there.
-  private async readSide(
-    scheme: string,
+  // tellHeld is for a change that merges, but cannot be brought as long as something is in
+  // the way.
+  private async tellHeld(
     session: SessionInfo,
-    file: FileChange | ReturnType<typeof before>,
-  ) {
-    try {
-      return await this.versions.read(versionUri(scheme, session.id, file));
-    } catch (error) {
-      if (error instanceof vscode.FileSystemError && error.code === 'FileNotFound') {
-        return new Uint8Array();
-      }
-      throw error;
-    }
-  }
-
-  private async openEditor(merge: Merge): Promise<void> {
-    const { session, change, output } = merge;
-    const hasBase = await this.isThere(versionUri(BASE, session.id, before(change)));
-    const side = (uri: vscode.Uri, title: string) => ({ uri, title });
-    try {
-      await vscode.commands.executeCommand(internalMergeEditor, {
-        base: hasBase
-          ? versionUri(BASE, session.id, before(change))
-          : absentUri(BASE, session.id, before(change)),
-        input1: side(versionUri(MINE, session.id, change), 'Mine'),
-        input2: side(versionUri(SANDBOX, session.id, change), 'Sandbox'),
-        output,
-      });
-    } catch (error) {
-      // The command is VS Code's own affair. The same text can be settled as text: VS Code
-      // shows buttons at the markers of any editor.
-      this.glue.log.info(`No merge editor: ${String(error)}`);
-      await vscode.window.showTextDocument(output, { preview: false });
-    }
-  }
-
-  private async isThere(uri: vscode.Uri): Promise<boolean> {
-    try {
-      await this.versions.read(uri);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  // finish takes what an editor left behind when it was closed.
-  private async finish(output: vscode.Uri): Promise<void> {
-    const merge = this.merges.get(output.toString());
-    const written = this.drafts.written(output);
-    if (merge === undefined) {
+    conflict: Conflict,
+    change: FileChange,
+  ): Promise<void> {
+    const host = hostUri(session, change);
+    const document = host && openDocument(host);
+    const again = document?.isDirty === true ? 'Save and Return Again' : 'Return Again';
+    const text = `${change.path} was not returned: ${sentence(conflict.detail)}`;
+    if ((await messages.warn(text, again)) !== again) {
       return;
     }
-    this.merges.delete(output.toString());
-    if (written === undefined) {
-      return;
-    }
-    const text = withTyped(merge, written, await readHost(merge.host));
-    const whole = text !== undefined && (await this.isWhole(merge, text));
-    if (!whole) {
-      if (text === undefined) {
-        await this.askAgain(merge);
-      }
-      return;
-    }
-    const { path, pathBytes } = merge.change;
-    await this.settle(merge.session.id, merge.change, {
-      path,
-      pathBytes,
-      choice: 'content',
-      data: merge.mark + text,
-      encoding: 'utf-8',
-    });
-  }
-
-  // isWhole asks where a merge may not be what the person means.
-  private async isWhole(merge: Merge, text: string): Promise<boolean> {
-    const left = untouched(merge.parts, text);
-    const why = hasMarkers(text)
-      ? 'it still has conflict markers'
-      : left > 0
-        ? `it takes neither side at ${count(left, 'conflict')}`
-        : undefined;
-    if (why === undefined) {
-      return true;
-    }
-    const again = 'Go on Merging';
-    const anyway = 'Return It Anyway';
-    const chosen = await vscode.window.showWarningMessage(
-      `Return the merge of ${merge.change.path}? As it is, ${why}.`,
-      { modal: true },
-      again,
-      anyway,
-    );
-    if (chosen === again) {
-      this.drafts.put(merge.output, text);
-      this.merges.set(merge.output.toString(), merge);
-      await this.openEditor(merge);
-    }
-    return chosen === anyway;
-  }
-
-  // askAgain is for a merge over which the person changed the same lines of the file.
-  private async askAgain(merge: Merge): Promise<void> {
-    const again = 'Merge Again';
-    const chosen = await vscode.window.showWarningMessage(
-      `${merge.change.path} was changed where you merged it. The merge was not returned.`,
-      { modal: true },
-      again,
-    );
-    if (chosen === again) {
-      await this.resolve(merge.session.id, merge.change);
+    if (document?.isDirty !== true || (await document.save())) {
+      await this.returning.returnChanges(session.id, { files: [change] });
     }
   }
 
@@ -257,7 +143,7 @@ export class Conflicts implements vscode.Disposable {
     const host = hostUri(session, change);
     const document = host && openDocument(host);
     const buttons = document?.isDirty === true ? [save, mine, compare] : [mine, theirs, compare];
-    const chosen = await vscode.window.showWarningMessage(
+    const chosen = await messages.warn(
       `${change.path} was changed on both sides. Which version do you want here?`,
       { modal: true, detail: sentence(conflict.detail) },
       ...buttons,
@@ -280,35 +166,43 @@ export class Conflicts implements vscode.Disposable {
         break;
     }
   }
-}
 
-async function bytesAt(uri: vscode.Uri): Promise<Uint8Array | undefined> {
-  try {
-    return await vscode.workspace.fs.readFile(uri);
-  } catch {
-    return undefined;
+  // tellCutOff speaks of merges in tabs that VS Code restored after a reload.
+  private async tellCutOff(): Promise<void> {
+    for (const output of this.merges.cutOff()) {
+      const named = parseVersionUri(output);
+      if (named === undefined) {
+        continue;
+      }
+      const again = 'Merge Anew';
+      const chosen = await messages.warn(
+        `The merge of ${named.file.path} was cut off when the window was reloaded, and was not returned. What its tab still shows is in no file.`,
+        again,
+      );
+      if (chosen === again) {
+        await this.beginAnew(named.session, changeOf(named.file));
+      }
+    }
   }
-}
 
-// readHost gives the person's text of a file: the editor's where it is open.
-async function readHost(host: vscode.Uri): Promise<string | undefined> {
-  return openDocument(host)?.getText() ?? textOf(await bytesAt(host));
-}
-
-// withTyped merges what the person typed into the file meanwhile into a merge; undefined
-// where both changed the same lines.
-function withTyped(merge: Merge, written: string, now: string | undefined): string | undefined {
-  if (now === undefined) {
-    return undefined;
+  // beginAnew finds out by a return that changes nothing whether a file is still in conflict.
+  private async beginAnew(session: string, change: FileChange): Promise<void> {
+    await attempt(this.glue, `Merging ${change.path}`, async () => {
+      await this.changes.refresh(session);
+      const paths = [pathParam(change)];
+      const tried = await this.glue.request('glue/session/return', {
+        session,
+        apply: false,
+        paths,
+      });
+      this.changes.noteConflicts(session, tried.conflicts, [change]);
+      if (tried.conflicts.some((c) => keyOf(c) === keyOf(change))) {
+        await this.resolve(session, change);
+      } else {
+        void messages.info(`${change.path} is in conflict no more.`);
+      }
+    });
   }
-  if (withLF(now) === withLF(merge.mine)) {
-    return written;
-  }
-  const parts = merge3(withLF(merge.mine), withLF(now), withLF(written));
-  const lines = parts.flatMap((part) => ('lines' in part ? part.lines : []));
-  const text = lines.join('');
-  const eol = written.includes('\r\n') ? '\r\n' : '\n';
-  return parts.some((part) => !('lines' in part)) ? undefined : text.replace(/\n/g, eol);
 }
 
 function isMergeable(conflict: Conflict): boolean {
@@ -317,7 +211,7 @@ function isMergeable(conflict: Conflict): boolean {
 
 async function pick(conflicts: readonly Conflict[]): Promise<Conflict | undefined> {
   if (conflicts.length === 0) {
-    void vscode.window.showInformationMessage('There are no conflicts with the sandbox.');
+    void messages.info('There are no conflicts with the sandbox.');
   }
   if (conflicts.length < 2) {
     return conflicts[0];
@@ -327,10 +221,10 @@ async function pick(conflicts: readonly Conflict[]): Promise<Conflict | undefine
     label: conflict.path,
     description: conflict.detail,
   }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: 'Which conflict?' }))?.conflict;
+  return (await messages.pick(items, { placeHolder: 'Which conflict?' }))?.conflict;
 }
 
-function changeOf(conflict: Conflict): FileChange {
+function changeOf(conflict: { path: string; pathBytes?: string; kind?: string }): FileChange {
   const { path, pathBytes } = conflict;
   return {
     path,
@@ -338,33 +232,4 @@ function changeOf(conflict: Conflict): FileChange {
     status: 'modified',
     kind: conflict.kind === 'binary' ? 'binary' : 'text',
   };
-}
-
-// outputsOf gives the merge that a tab shows. The tab of a merge editor is not part of
-// the stable API, so that its members are looked for.
-function outputsOf(tab: vscode.Tab): vscode.Uri[] {
-  const { input } = tab;
-  const found =
-    input instanceof vscode.TabInputText
-      ? input.uri
-      : typeof input === 'object' && input !== null && 'result' in input
-        ? input.result
-        : undefined;
-  return found instanceof vscode.Uri && found.scheme === MERGE ? [found] : [];
-}
-
-function withLF(text: string): string {
-  return text.replace(/\r\n/g, '\n');
-}
-
-// textOf decodes UTF-8 without its byte order mark; undefined for what is no text.
-function textOf(bytes: Uint8Array | undefined): string | undefined {
-  if (bytes === undefined || bytes.includes(0)) {
-    return undefined;
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 // Opens what a sandbox changed: one file in a diff editor, all of them in the multi-diff editor.
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import * as messages from '../messages';
 import type { FileChange, SessionInfo } from '../protocol';
 import type { SessionChanges } from './changes';
 import { isShownAsText, PAGE, pages } from './groups';
@@ -28,9 +29,7 @@ export async function openDiff(
   options: vscode.TextDocumentShowOptions = { preview: true },
 ): Promise<void> {
   if (change.status === 'mode') {
-    void vscode.window.showInformationMessage(
-      `${change.path}: ${modeText(change)}. Its content is the same.`,
-    );
+    void messages.info(`${change.path}: ${modeText(change)}. Its content is the same.`);
     return;
   }
   const sides = sidesOf(session.id, change);
@@ -86,7 +85,7 @@ export function describeChange(change: FileChange): string {
   const parts: string[] = [];
   if (
     change.status === 'mode' ||
-    (change.status !== 'added' && change.oldMode !== change.newMode)
+    (change.status !== 'added' && change.status !== 'deleted' && change.oldMode !== change.newMode)
   ) {
     parts.push(modeText(change));
   }
@@ -147,7 +146,7 @@ async function choosePage(
     description: `${page.texts[0]?.path ?? ''} … ${page.texts.at(-1)?.path ?? ''}`,
   }));
   const placeHolder = `${count(files.length, 'file')} changed. Which of them shall be shown?`;
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.page;
+  return (await messages.pick(items, { placeHolder }))?.page;
 }
 
 async function tellOthers(
@@ -161,7 +160,7 @@ async function tellOthers(
     named.push(`and ${String(others.length - 5)} more`);
   }
   const text = `${more ? 'Also changed' : 'Changed'}, but not shown as text: ${named.join(', ')}.`;
-  if ((await vscode.window.showInformationMessage(text, open)) !== open) {
+  if ((await messages.info(text, open)) !== open) {
     return;
   }
   const items = others.map((change) => ({
@@ -169,7 +168,7 @@ async function tellOthers(
     label: change.path,
     description: describeChange(change),
   }));
-  const chosen = await vscode.window.showQuickPick(items, { placeHolder: 'Open' });
+  const chosen = await messages.pick(items, { placeHolder: 'Open' });
   if (chosen !== undefined) {
     await openDiff(session, chosen.change);
   }

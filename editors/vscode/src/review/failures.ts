@@ -1,9 +1,9 @@
-// Failures of what a person asked for, with the button that helps.
+// What a person asked for: its failures, and its progress.
 import * as vscode from 'vscode';
+import { isTold, tell } from '../failures';
 import type { Glue, OnProgress } from '../glue';
-import { explain, failureOf, isCancelled } from '../protocol';
-import { ToldError } from '../server/supervisor';
-import { sentence } from './outcome';
+import * as messages from '../messages';
+import { explain } from '../protocol';
 
 // attempt does something for a person and shows how it failed; undefined if it did.
 // retry is what "Try Again" does.
@@ -16,75 +16,12 @@ export async function attempt<T>(
   try {
     return await work();
   } catch (error) {
-    if (
-      isCancelled(error) ||
-      error instanceof vscode.CancellationError ||
-      error instanceof ToldError
-    ) {
-      return undefined;
+    if (!isTold(error)) {
+      glue.log.error(`${what}: ${explain(error)}`);
+      void tell(what, error, retry);
     }
-    glue.log.error(`${what}: ${explain(error)}`);
-    void tell(glue, what, error, retry);
     return undefined;
   }
-}
-
-async function tell(
-  glue: Glue,
-  what: string,
-  error: unknown,
-  retry?: () => unknown,
-): Promise<void> {
-  const buttons: Button[] = [];
-  switch (failureOf(error)?.kind) {
-    case 'conflict':
-    case 'sessionBusy':
-    case 'timeout':
-    case 'unavailable':
-    case 'runtimeUnavailable':
-    case 'noSpace':
-    case 'permissionDenied':
-      if (retry !== undefined) {
-        buttons.push({ title: 'Try Again', press: retry });
-      }
-      break;
-    case 'executorDead':
-    case 'sessionLost':
-    case 'noSuchSession':
-      buttons.push({
-        title: 'Show Changes That Are Kept',
-        press: () => vscode.commands.executeCommand('workbench.view.scm'),
-      });
-      break;
-    case 'untrusted':
-      buttons.push({
-        title: 'Manage Trust',
-        press: () => vscode.commands.executeCommand('workbench.trust.manage'),
-      });
-      break;
-    case 'notAuthenticated':
-      buttons.push({
-        title: 'Check Setup',
-        press: () => vscode.commands.executeCommand('glue.doctor'),
-      });
-      break;
-    default:
-      break;
-  }
-  buttons.push({
-    title: 'Show Log',
-    press: () => {
-      glue.log.show(true);
-    },
-  });
-  const text = `${what}: ${sentence(explain(error))}`;
-  const chosen = await vscode.window.showErrorMessage(text, ...buttons.map((b) => b.title));
-  await buttons.find((b) => b.title === chosen)?.press();
-}
-
-interface Button {
-  title: string;
-  press: () => unknown;
 }
 
 // withProgress shows a request's progress as a notification that can be cancelled.
@@ -94,7 +31,7 @@ export function withProgress<T>(
 ): Promise<T> {
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   return Promise.resolve(
-    vscode.window.withProgress(options, (progress, token) => {
+    messages.progress(options, (progress, token) => {
       let done = 0;
       return work(token, (value) => {
         const to = value.percentage ?? done;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FileChange } from '../protocol';
-import { group, isShownAsText, pages } from './groups';
+import { group, isShownAsText, notSeenAsText, pages } from './groups';
 
 function change(path: string, more: Partial<FileChange> = {}): FileChange {
   return { path, status: 'modified', kind: 'text', ...more };
@@ -71,4 +71,25 @@ test('A difference of texts does not show links, modes and other kinds', () => {
   assert.ok(!isShownAsText(change('a', { kind: 'symlink' })));
   assert.ok(!isShownAsText(change('a', { status: 'mode' })));
   assert.ok(!isShownAsText(change('a', { status: 'type' })));
+});
+
+test('What is only held back is no conflict to settle', () => {
+  const groups = group([change('a')], [{ path: 'a', kind: 'content', detail: '', held: true }]);
+  assert.deepEqual([groups.conflicts, groups.changes.map((f) => f.path)], [[], ['a']]);
+});
+
+test('Deletions, binaries, links and modes are told apart from changes of texts', () => {
+  const files = [
+    change('a'),
+    change('b', { status: 'added', newMode: 0o100755 }),
+    change('c', { status: 'deleted' }),
+    change('d', { kind: 'binary' }),
+    change('e', { kind: 'symlink' }),
+    change('f', { oldMode: 0o100644, newMode: 0o100755 }),
+    change('g', { status: 'type' }),
+  ];
+  assert.deepEqual(
+    notSeenAsText(files).map((f) => f.path),
+    ['c', 'd', 'e', 'f', 'g'],
+  );
 });

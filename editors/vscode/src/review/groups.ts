@@ -16,12 +16,14 @@ export function group(
     changes: [],
     outside: [],
   };
-  const inConflict = new Set(conflicts.map(keyOf));
+  // What is only held back conflicts with nothing, so that there is no side to choose.
+  const real = conflicts.filter((c) => c.held !== true);
+  const inConflict = new Set(real.map(keyOf));
   for (const file of files) {
     out[groupOf(file, inConflict)].push(file);
   }
   const listed = new Set(files.map(keyOf));
-  for (const conflict of conflicts) {
+  for (const conflict of real) {
     // Both sides may have come to it by different names, so that it is no change by its own.
     if (!listed.has(keyOf(conflict))) {
       const { path, pathBytes } = conflict;
@@ -79,4 +81,18 @@ export function pages(files: readonly FileChange[], size = PAGE): Page[] {
 // Whether a difference of texts says all there is to say about a change.
 export function isShownAsText(file: FileChange): boolean {
   return file.kind === 'text' && file.status !== 'mode' && file.status !== 'type';
+}
+
+// Gives the changes of which a person may not know without looking: a list of names says
+// nothing of them, and a difference of texts not all.
+export function notSeenAsText(files: readonly FileChange[]): FileChange[] {
+  return files.filter(
+    (f) =>
+      !isShownAsText(f) ||
+      f.status === 'deleted' ||
+      (f.oldMode !== undefined &&
+        f.newMode !== undefined &&
+        f.oldMode !== f.newMode &&
+        f.status !== 'added'),
+  );
 }

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
 import type { Glue } from '../glue';
-import { putOff } from '../offers';
+import * as messages from '../messages';
 import type { FileChange, ReturnParams, SessionRef } from '../protocol';
 import { EditApplier } from './applyEdit';
 import { Changes } from './changes';
@@ -46,14 +46,14 @@ export function reviewMiddleware(glue: Glue): Middleware {
 export function registerReview(glue: Glue): void {
   const changes = new Changes(glue);
   const versions = new Versions(glue);
-  const returning = new Returning(glue, changes, applierOf(glue), (id) => putOff(glue, id));
+  const returning = new Returning(glue, changes, applierOf(glue));
   const conflicts = new Conflicts(glue, changes, versions, returning);
   const view = new View(changes);
   const review = (session: string) =>
     attempt(glue, 'Showing what the sandbox changed', async () => {
       const now = await changes.refresh(session);
       if (now.files.length === 0) {
-        void vscode.window.showInformationMessage('The sandbox has no changes to return.');
+        void messages.info('The sandbox has no changes to return.');
         return;
       }
       await openReview(now);
@@ -106,8 +106,22 @@ export function registerReview(glue: Glue): void {
     returning.returnChanges(id, { mode: 'branch' }),
   );
   onSession('glue.session.close', 'open', (id) => returning.close(id));
-  onSession('glue.undoReturn', 'all', (id) => returning.undo(id));
-  onSession('glue.discardAll', 'changed', (id) => returning.discard(id, undefined));
+  command('glue.undoReturn', async (arg) => {
+    const named = namedSession(arg) ?? view.sessionOf(arg);
+    const last = named === undefined ? await returning.lastReturned() : undefined;
+    const more = last === undefined ? [] : [last];
+    const chosen = await chooseSession(glue, changes, named, 'all', more);
+    return chosen === undefined ? undefined : returning.undo(chosen);
+  });
+  const discard = async (id: string, files: FileChange[]) => {
+    if (await returning.discard(id, files)) {
+      conflicts.forget(id, files);
+    }
+  };
+  onSession('glue.discardAll', 'changed', async (id) => {
+    const files = (await attempt(glue, 'Discarding changes', () => changes.refresh(id)))?.files;
+    return files === undefined ? undefined : discard(id, files);
+  });
   onSession('glue.openMbox', 'changed', (id) => returning.openPatches(id));
   onSession('glue.saveMbox', 'changed', (id) => returning.savePatches(id));
   onSession('glue.refreshChanges', 'all', (id) =>
@@ -115,8 +129,8 @@ export function registerReview(glue: Glue): void {
   );
   onFiles('glue.returnFile', (id, files) => returning.returnChanges(id, { files }));
   onGroup('glue.returnGroup', (id, files) => returning.returnChanges(id, { files }));
-  onGroup('glue.discardGroup', (id, files) => returning.discard(id, files));
-  onFiles('glue.discardFile', (id, files) => returning.discard(id, files));
+  onGroup('glue.discardGroup', discard);
+  onFiles('glue.discardFile', discard);
   command('glue.resolveConflict', async (arg) => {
     if (arg instanceof Resource) {
       return conflicts.resolve(arg.session.id, arg.change);

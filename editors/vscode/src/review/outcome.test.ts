@@ -74,7 +74,7 @@ test('What saving did besides is said', () => {
     { ...quiet, notSaved: ['a'], rewritten: ['b'] },
   );
   assert.match(text, /Could not be saved, the change is in the editor only: a\./);
-  assert.match(text, /Saving changed more than the sandbox did: b\./);
+  assert.match(text, /Saving changed more than the edit did: b\./);
   assert.equal(severity, 'warning');
 });
 

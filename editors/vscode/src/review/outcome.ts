@@ -56,10 +56,16 @@ export function describeReturn(result: ReturnResult, more: Circumstances): Outco
   if (more.unsaved.length > 0) {
     parts.push(`Not saved, because it held unsaved text of yours: ${some(more.unsaved)}.`);
   }
-  if (result.conflicts.length > 0) {
+  const held = result.conflicts.filter((c) => c.held === true);
+  const conflicts = result.conflicts.filter((c) => c.held !== true);
+  if (conflicts.length > 0) {
     severity = 'warning';
-    parts.push(`Changed on both sides: ${some(result.conflicts.map((c) => c.path))}.`);
+    parts.push(`Changed on both sides: ${some(conflicts.map((c) => c.path))}.`);
     actions.push('resolve');
+  }
+  if (held.length > 0) {
+    severity = 'warning';
+    parts.push(`Not returned: ${some(held.map((c) => `${c.path} (${c.detail})`))}.`);
   }
   if (result.skipped.length > 0) {
     severity = 'warning';
@@ -78,13 +84,10 @@ export function describeReturn(result: ReturnResult, more: Circumstances): Outco
     parts.push(`Not applied, still in the sandbox: ${some(notApplied.map((f) => f.path))}.`);
     actions.push('review');
   }
-  if (more.notSaved.length > 0) {
+  const saving = describeSaving(more.notSaved, more.rewritten);
+  if (saving.length > 0) {
     severity = 'warning';
-    parts.push(`Could not be saved, the change is in the editor only: ${some(more.notSaved)}.`);
-  }
-  if (more.rewritten.length > 0) {
-    severity = 'warning';
-    parts.push(`Saving changed more than the sandbox did: ${some(more.rewritten)}.`);
+    parts.push(...saving);
   }
   if (result.unavailable !== undefined) {
     severity = 'warning';
@@ -99,8 +102,23 @@ export function describeReturn(result: ReturnResult, more: Circumstances): Outco
   return { severity, text: parts.join(' '), actions };
 }
 
+// describeSaving says where an edit's files are not on the disk as the edit made them.
+export function describeSaving(
+  notSaved: readonly string[],
+  rewritten: readonly string[],
+): string[] {
+  const parts: string[] = [];
+  if (notSaved.length > 0) {
+    parts.push(`Could not be saved, the change is in the editor only: ${some(notSaved)}.`);
+  }
+  if (rewritten.length > 0) {
+    parts.push(`Saving changed more than the edit did: ${some(rewritten)}.`);
+  }
+  return parts;
+}
+
 // describeUndo puts the undo of a return into words.
-export function describeUndo(result: ReturnResult): Outcome {
+export function describeUndo(result: ReturnResult, saving: readonly string[] = []): Outcome {
   const open = new Set([...result.skipped, ...result.conflicts].map(keyOf));
   const back = result.files.filter((f) => !open.has(keyOf(f)));
   const parts =
@@ -115,6 +133,10 @@ export function describeUndo(result: ReturnResult): Outcome {
   if (stay.length > 0) {
     severity = 'warning';
     parts.push(`Left as it is: ${some(stay)}.`);
+  }
+  if (saving.length > 0) {
+    severity = 'warning';
+    parts.push(...saving);
   }
   return { severity, text: parts.join(' '), actions: back.length > 0 ? ['review'] : [] };
 }

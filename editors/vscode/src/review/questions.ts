@@ -1,6 +1,7 @@
 // What a person is asked before something is done, always by the names of the files.
-import * as vscode from 'vscode';
+import * as messages from '../messages';
 import type { ExecInfo, FileChange } from '../protocol';
+import { describeChange } from './diff';
 import { count } from './outcome';
 
 const maxListed = 12;
@@ -47,25 +48,39 @@ export async function askMassDelete(deleted: readonly FileChange[]): Promise<Ans
   });
 }
 
+// askUnseen names what a difference of texts does not show before it comes back, alone or
+// with changes of texts.
+export async function askUnseen(files: readonly FileChange[], more: boolean): Promise<Answer> {
+  const one = files.length === 1;
+  const lines = files.map((f) => `${f.path} (${describeChange(f)})`);
+  const what = one ? (lines[0] ?? '') : count(files.length, 'file');
+  const text = more
+    ? `Besides text, the sandbox changed ${what}. Return it all?`
+    : `The sandbox changed more than text: ${what}. Return ${one ? 'it' : 'them'}?`;
+  return choose(text, one ? '' : list(lines), { Review: 'look', Return: 'yes' });
+}
+
 async function choose(
   text: string,
   detail: string,
   answers: Record<string, Answer>,
 ): Promise<Answer> {
   const buttons = Object.keys(answers);
-  const chosen = await vscode.window.showWarningMessage(text, { modal: true, detail }, ...buttons);
+  const chosen = await messages.warn(text, { modal: true, detail }, ...buttons);
   return chosen === undefined ? undefined : answers[chosen];
 }
 
-export async function askDiscard(files: readonly FileChange[]): Promise<boolean> {
+export async function askDiscard(files: readonly FileChange[], closes: boolean): Promise<boolean> {
   const yes = files.length === 1 ? 'Discard Change' : `Discard ${String(files.length)} Changes`;
   const text =
     files.length === 1
       ? `Discard what the sandbox did to ${files[0]?.path ?? ''}?`
       : `Discard what the sandbox did to ${count(files.length, 'file')}?`;
-  const more = 'Your own files are not touched. These changes will not be offered again.';
+  const more =
+    'Your own files are not touched. These changes will not be offered again.' +
+    (closes ? ' The sandbox is closed then.' : '');
   const detail = files.length === 1 ? more : `${more}\n\n${list(files.map((f) => f.path))}`;
-  return (await vscode.window.showWarningMessage(text, { modal: true, detail }, yes)) === yes;
+  return (await messages.warn(text, { modal: true, detail }, yes)) === yes;
 }
 
 export type CloseChoice = 'return' | 'keep' | 'discard' | 'close';
@@ -81,11 +96,7 @@ export async function askClose(
       : `Still running, and ended by this:\n${list(running.map((e) => e.command))}`;
   if (files.length === 0) {
     const close = 'Close';
-    const chosen = await vscode.window.showWarningMessage(
-      'Close the sandbox?',
-      { modal: true, detail: ends },
-      close,
-    );
+    const chosen = await messages.warn('Close the sandbox?', { modal: true, detail: ends }, close);
     return chosen === close ? 'close' : undefined;
   }
   const choices: Record<string, CloseChoice> = {
@@ -95,11 +106,7 @@ export async function askClose(
   };
   const text = `The sandbox has ${count(files.length, 'changed file')} that did not come back.`;
   const detail = [list(files.map((f) => f.path)), ends].filter((part) => part !== '').join('\n\n');
-  const chosen = await vscode.window.showWarningMessage(
-    text,
-    { modal: true, detail },
-    ...Object.keys(choices),
-  );
+  const chosen = await messages.warn(text, { modal: true, detail }, ...Object.keys(choices));
   return chosen === undefined ? undefined : choices[chosen];
 }
 
@@ -108,5 +115,5 @@ export async function askRest(left: readonly FileChange[]): Promise<boolean> {
   const close = 'Close, Keep Them';
   const text = `${count(left.length, 'changed file')} did not come back. Close the sandbox all the same?`;
   const detail = `${list(left.map((f) => f.path))}\n\nThey are kept and can be returned later.`;
-  return (await vscode.window.showWarningMessage(text, { modal: true, detail }, close)) === close;
+  return (await messages.warn(text, { modal: true, detail }, close)) === close;
 }

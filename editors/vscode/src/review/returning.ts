@@ -2,20 +2,25 @@
 // questions before, the request, and what is said afterwards.
 import * as vscode from 'vscode';
 import type { Glue } from '../glue';
+import * as messages from '../messages';
 import { failureOf } from '../protocol';
-import type { FileChange, Resolution, ReturnParams, ReturnResult } from '../protocol';
+import type { FileChange, Resolution, ReturnParams, ReturnResult, SessionInfo } from '../protocol';
+import { endSession } from '../offers';
 import { isOpen } from '../sessions';
-import type { EditApplier } from './applyEdit';
+import type { Aftermath, EditApplier } from './applyEdit';
 import { openDocument } from './applyEdit';
 import type { Changes } from './changes';
 import { attempt, withProgress } from './failures';
-import { keyOf } from './groups';
+import { keyOf, notSeenAsText } from './groups';
 import type { Action, Outcome } from './outcome';
-import { count, describeReturn, describeUndo, returned } from './outcome';
+import { count, describeReturn, describeSaving, describeUndo, returned } from './outcome';
 import type { Answer } from './questions';
-import { askActing, askClose, askDiscard, askMassDelete, askRest } from './questions';
+import { askActing, askClose, askDiscard, askMassDelete, askRest, askUnseen } from './questions';
 import { bothEnds } from './scm';
 import { hostUri, pathParam } from './uris';
+
+// Where a window remembers which session was returned last.
+const lastReturnKey = 'glue.lastReturn';
 
 export interface ReturnOptions {
   // Only these; default all.
@@ -31,8 +36,6 @@ export class Returning {
     private readonly glue: Glue,
     private readonly changes: Changes,
     private readonly applier: EditApplier,
-    // putOff keeps a person from being asked about a session's changes again.
-    private readonly putOff: (session: string) => unknown,
   ) {}
 
   // returnChanges asks what has to be asked, returns, and tells what came of it. It is
@@ -51,25 +54,33 @@ export class Returning {
       this.glue,
       'Undoing the return',
       async () => {
-        const result = await withProgress('Undoing the return', (token, report) =>
-          this.glue.request('glue/session/undo', { session }, token, report),
+        const { result, after } = await this.watched(() =>
+          withProgress('Undoing the return', (token, report) =>
+            this.glue.request('glue/session/undo', { session }, token, report),
+          ),
         );
         await this.lookAgain(session);
-        this.applier.take(); // what was unsaved is the person's own again
-        this.tell(session, describeUndo(result));
+        const { notSaved, rewritten } = after; // what was unsaved is the person's own again
+        const saving = describeSaving(notSaved.map(nameOf), rewritten.map(nameOf));
+        this.tell(session, describeUndo(result, saving));
       },
       () => this.undo(session),
     );
   }
 
-  // discard throws changes away, by name or all, after a question.
-  async discard(session: string, files: FileChange[] | undefined): Promise<boolean> {
+  // discard throws the named changes away after a question. What a command changes meanwhile stays.
+  async discard(
+    session: string,
+    files: FileChange[],
+    o: { closes?: boolean } = {},
+  ): Promise<boolean> {
     const done = await attempt(this.glue, 'Discarding changes of the sandbox', async () => {
-      const named = files ?? (await this.changes.refresh(session)).files;
-      if (named.length === 0 || !(await askDiscard(named))) {
+      if (files.length === 0 || !(await askDiscard(files, o.closes ?? false))) {
         return false;
       }
-      const paths = files === undefined ? undefined : files.flatMap(bothEnds).map(pathParam);
+      const paths = (await this.isAll(session, files))
+        ? undefined
+        : files.flatMap(bothEnds).map(pathParam);
       await this.glue.request('glue/session/discard', { session, paths });
       this.changes.noteConflicts(session, [], files);
       await this.lookAgain(session);
@@ -78,11 +89,23 @@ export class Returning {
     return done ?? false;
   }
 
+  // isAll tells whether files are all that a session has and will ever have.
+  private async isAll(session: string, files: readonly FileChange[]): Promise<boolean> {
+    const now = await this.changes.refresh(session);
+    const named = new Set(files.map(keyOf));
+    return (
+      !isOpen(now.session) &&
+      now.files.length === files.length &&
+      now.files.every((f) => named.has(keyOf(f)))
+    );
+  }
+
   // close ends a session; what did not come back is asked about first.
   async close(session: string): Promise<void> {
     await attempt(this.glue, 'Closing the sandbox', async () => {
       const { files, session: info } = await this.changes.refresh(session);
       const running = info.execs.filter((e) => e.state === 'running');
+      let isKnown = false; // that something is left for later
       if (files.length > 0 || running.length > 0) {
         const choice = await askClose(files, running);
         if (choice === undefined) {
@@ -91,15 +114,15 @@ export class Returning {
         if (choice === 'return' && !(await this.returnBeforeClose(session))) {
           return;
         }
-        if (choice === 'keep') {
-          await this.putOff(session);
-        }
-        if (choice === 'discard' && !(await this.discard(session, undefined))) {
+        isKnown = choice === 'keep' || choice === 'return';
+        if (choice === 'discard' && !(await this.discard(session, files, { closes: true }))) {
           return;
         }
       }
-      await withProgress('Closing the sandbox', (token, report) =>
-        this.glue.request('glue/session/close', { session, return: false }, token, report),
+      await endSession(this.glue, session, isKnown, () =>
+        withProgress('Closing the sandbox', (token, report) =>
+          this.glue.request('glue/session/close', { session, return: false }, token, report),
+        ),
       );
       await this.lookAgain(session);
     });
@@ -120,9 +143,7 @@ export class Returning {
     await attempt(this.glue, 'Opening the patches', async () => {
       const file = await this.patchFile(session);
       if (file === undefined) {
-        void vscode.window.showInformationMessage(
-          'There are no patches: the sandbox changed nothing.',
-        );
+        void messages.info('There are no patches: the sandbox changed nothing.');
         return;
       }
       await vscode.window.showTextDocument(vscode.Uri.file(file), { preview: true });
@@ -133,9 +154,7 @@ export class Returning {
     await attempt(this.glue, 'Saving the patches', async () => {
       const file = await this.patchFile(session);
       if (file === undefined) {
-        void vscode.window.showInformationMessage(
-          'There are no patches: the sandbox changed nothing.',
-        );
+        void messages.info('There are no patches: the sandbox changed nothing.');
         return;
       }
       const to = await vscode.window.showSaveDialog({
@@ -160,6 +179,15 @@ export class Returning {
       }
       confirm = answer === 'yes' ? acting : [];
     }
+    // A person who named the files, or a side, saw what they return.
+    const unseen = o.files === undefined && o.mode !== 'branch' ? notSeenAsText(files) : [];
+    const others = unseen.filter((f) => !acting.includes(f));
+    if (others.length > 0) {
+      const answer = await askUnseen(others, files.length > others.length);
+      if (answer !== 'yes') {
+        return this.insteadOf(answer, session);
+      }
+    }
     const params: ReturnParams = {
       session,
       mode: o.mode,
@@ -167,7 +195,7 @@ export class Returning {
       confirm: confirm.map(pathParam),
       resolutions: o.resolutions,
     };
-    const result = await this.send(params);
+    const { result, after } = await this.watched(() => this.send(params));
     if (result === undefined) {
       return undefined;
     }
@@ -176,16 +204,55 @@ export class Returning {
     }
     this.changes.noteConflicts(session, result.conflicts, o.files);
     const remaining = await this.lookAgain(session);
-    const after = this.applier.take();
-    const name = (uri: vscode.Uri) => vscode.workspace.asRelativePath(uri);
+    const back = returned(result, remaining);
+    if (result.branch === undefined && back.length > 0) {
+      await this.glue.context.workspaceState.update(lastReturnKey, session);
+    }
     const outcome = describeReturn(only(result, o.files), {
       remaining,
-      unsaved: this.stillUnsaved(session, returned(result, remaining), after.unsaved).map(name),
-      notSaved: after.notSaved.map(name),
-      rewritten: after.rewritten.map(name),
+      unsaved: this.stillUnsaved(session, back, after.unsaved).map(nameOf),
+      notSaved: after.notSaved.map(nameOf),
+      rewritten: after.rewritten.map(nameOf),
     });
     this.tell(session, outcome);
     return result;
+  }
+
+  // watched does a request that edits files, and tells what saving them came to also when
+  // the request fails.
+  private async watched<T>(work: () => Promise<T>): Promise<{ result: T; after: Aftermath }> {
+    this.tellAftermath(); // of an edit that came after its request had ended
+    try {
+      const result = await work();
+      return { result, after: this.applier.take() };
+    } catch (error) {
+      this.tellAftermath();
+      throw error;
+    }
+  }
+
+  private tellAftermath(): void {
+    const { notSaved, rewritten } = this.applier.take();
+    const parts = describeSaving(notSaved.map(nameOf), rewritten.map(nameOf));
+    if (parts.length > 0) {
+      void messages.warn(parts.join(' '));
+    }
+  }
+
+  // lastReturned gives the session whose changes came back last, so that they can be taken
+  // back also when it has ended.
+  async lastReturned(): Promise<SessionInfo | undefined> {
+    const session = this.glue.context.workspaceState.get<string>(lastReturnKey);
+    const known = session === undefined ? undefined : this.glue.sessions.get(session);
+    if (session === undefined || known !== undefined) {
+      return known;
+    }
+    try {
+      return await this.glue.request('glue/session/status', { session });
+    } catch (error) {
+      this.glue.log.info(`The session of the last return: ${String(error)}`);
+      return undefined;
+    }
   }
 
   private async send(params: ReturnParams): Promise<ReturnResult | undefined> {
@@ -234,11 +301,7 @@ export class Returning {
       return false;
     }
     const left = this.changes.get(session)?.files ?? [];
-    if (left.length > 0 && !(await askRest(left))) {
-      return false;
-    }
-    await this.putOff(session);
-    return true;
+    return left.length === 0 || askRest(left);
   }
 
   // lookAgain gives what is still to be returned; an ended session may be gone by now.
@@ -266,10 +329,7 @@ export class Returning {
       review: 'glue.review',
       patches: 'glue.openMbox',
     };
-    const show =
-      outcome.severity === 'info'
-        ? vscode.window.showInformationMessage
-        : vscode.window.showWarningMessage;
+    const show = outcome.severity === 'info' ? messages.info : messages.warn;
     this.glue.log.info(outcome.text);
     void show(outcome.text, ...outcome.actions.map((a) => titles[a])).then((chosen) => {
       const action = outcome.actions.find((a) => titles[a] === chosen);
@@ -285,22 +345,22 @@ export async function chooseSession(
   changes: Changes,
   named: string | undefined,
   among: 'open' | 'changed' | 'all',
+  more: readonly SessionInfo[] = [],
 ): Promise<string | undefined> {
   if (named !== undefined) {
     return named;
   }
   const changed = changes.all().map((c) => c.session);
   const rest = glue.sessions.all().filter((s) => !changed.some((c) => c.id === s.id));
-  const candidates =
+  const found =
     among === 'open'
       ? glue.sessions.open()
       : among === 'changed' && changed.length > 0
         ? changed
         : [...changed, ...rest.filter(isOpen)];
+  const candidates = [...found, ...more.filter((s) => !found.some((f) => f.id === s.id))];
   if (candidates.length === 0) {
-    void vscode.window.showInformationMessage(
-      'No sandbox is open, and none has changes that wait.',
-    );
+    void messages.info('No sandbox is open, and none has changes that wait.');
     return undefined;
   }
   if (candidates.length === 1) {
@@ -312,7 +372,11 @@ export async function chooseSession(
     description: `${s.runtime}, ${isOpen(s) ? 'open' : 'ended'}, since ${new Date(s.createdAt).toLocaleString()}`,
     detail: count(changes.get(s.id)?.files.length ?? 0, 'changed file'),
   }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: 'Which sandbox?' }))?.id;
+  return (await messages.pick(items, { placeHolder: 'Which sandbox?' }))?.id;
+}
+
+function nameOf(uri: vscode.Uri): string {
+  return vscode.workspace.asRelativePath(uri);
 }
 
 // only leaves out what nobody asked for: conflicts of other files are told already.

@@ -93,7 +93,8 @@ export class View implements vscode.Disposable {
       this.controls.delete(session);
       return;
     }
-    if (control === undefined) {
+    if (control?.isOpen !== isOpen(now.session)) {
+      control?.dispose(); // a source control keeps the name that it was made with
       control = new Control(now.session);
       this.controls.set(session, control);
     }
@@ -106,7 +107,10 @@ class Control implements vscode.Disposable {
   private readonly source: vscode.SourceControl;
   private readonly groups: Map<GroupId, vscode.SourceControlResourceGroup>;
 
+  readonly isOpen: boolean;
+
   constructor(session: SessionInfo) {
+    this.isOpen = isOpen(session);
     this.source = vscode.scm.createSourceControl('glue', nameOf(session), hostRoot(session));
     this.source.inputBox.visible = false;
     this.groups = new Map(

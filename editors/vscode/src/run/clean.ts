@@ -184,9 +184,12 @@ function turnsText(code: number): boolean {
 }
 
 // plainLine makes one short line of text that is shown elsewhere than in a document, such
-// as a title.
-export function plainLine(text: string, longest: number): string {
-  const clean = new Cleaner().push(text).replace(/\s+/gu, ' ').trim();
+// as a title. Spaces that are meant can be kept.
+export function plainLine(text: string, longest: number, keepSpaces = false): string {
+  const line = new Cleaner().push(text);
+  const clean = keepSpaces
+    ? line.replace(/\s/gu, ' ').trimEnd()
+    : line.replace(/\s+/gu, ' ').trim();
   const characters = Array.from(clean);
   return characters.length > longest ? `${characters.slice(0, longest - 1).join('')}…` : clean;
 }

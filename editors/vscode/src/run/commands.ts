@@ -8,6 +8,7 @@ import type { Glue } from '../glue';
 import { remember } from './history';
 import type { Outputs } from './output';
 import type { Job, Runner } from './runner';
+import * as messages from '../messages';
 
 const historyKey = 'glue.history';
 const lastKey = 'glue.last';
@@ -77,7 +78,7 @@ class RunCommands {
     const uri = uriOf(a);
     const range = a.range ?? selectedRange();
     if (range === undefined) {
-      void vscode.window.showInformationMessage('Nothing is selected in the active editor.');
+      void messages.info('Nothing is selected in the active editor.');
       return undefined;
     }
     return this.runOf(a, uri, `selection of ${nameOf(uri)}`, { range });
@@ -87,7 +88,7 @@ class RunCommands {
     const uri = uriOf(a);
     const name = a.name ?? (await this.testAtCursor(uri));
     if (name === undefined) {
-      void vscode.window.showInformationMessage('There is no test at the cursor that can be run.');
+      void messages.info('There is no test at the cursor that can be run.');
       return undefined;
     }
     return this.runOf(a, uri, `${name} in ${nameOf(uri)}`, { name });
@@ -101,9 +102,9 @@ class RunCommands {
   async cancel(): Promise<void> {
     const running = this.runner.running;
     if (running.length > 1) {
-      const picked = await vscode.window.showQuickPick(
+      const picked = await messages.pickSome(
         running.map((r) => ({ label: r.title, execId: r.execId })),
-        { placeHolder: 'The command to cancel', canPickMany: true },
+        { placeHolder: 'The command to cancel' },
       );
       const chosen = new Set(picked?.map((p) => p.execId));
       for (const r of running.filter((one) => chosen.has(one.execId))) {
@@ -122,7 +123,7 @@ class RunCommands {
       return;
     }
     if (execId === undefined) {
-      void vscode.window.showInformationMessage('Nothing was run in a sandbox yet.');
+      void messages.info('Nothing was run in a sandbox yet.');
       return;
     }
     await this.openLog(execId);
@@ -147,7 +148,7 @@ class RunCommands {
   ): Promise<unknown> {
     const folder = uri === undefined ? undefined : folderOf(uri);
     if (uri === undefined || folder === undefined) {
-      void vscode.window.showInformationMessage(
+      void messages.info(
         uri === undefined
           ? 'No file is open that could be run.'
           : `${nameOf(uri)} is not in a folder that is open, so that it is in no sandbox.`,

@@ -1,8 +1,10 @@
 // What a person is told when a command has ended.
 import * as vscode from 'vscode';
 import type { Glue } from '../glue';
+import * as messages from '../messages';
 import type { ExecResult, SessionInfo } from '../protocol';
-import { isOpen } from '../sessions';
+import { isOpen, stateKey } from '../sessions';
+import { count } from '../words';
 import { plainLine } from './clean';
 
 const showMs = 10_000;
@@ -24,12 +26,12 @@ export async function tellExit(
 ): Promise<void> {
   const text = `${plainLine(job.title, 80)}: ${exitText(r)}`;
   if (r.exitCode === 0) {
-    vscode.window.setStatusBarMessage(`$(check) ${text}`, showMs);
+    messages.statusMessage(`$(check) ${text}`, showMs);
     return;
   }
   const show = 'Show Output';
   const repeat = 'Run Again';
-  const chosen = await vscode.window.showWarningMessage(text, show, repeat);
+  const chosen = await messages.warn(text, show, repeat);
   if (chosen === show) {
     await vscode.commands.executeCommand('glue.showOutput');
   } else if (chosen === repeat) {
@@ -40,10 +42,7 @@ export async function tellExit(
 // offerLog opens the whole output where the channel has only a part of it.
 export async function offerLog(execId: string): Promise<void> {
   const open = 'Open Whole Output';
-  const chosen = await vscode.window.showInformationMessage(
-    'The output is longer than what the channel shows.',
-    open,
-  );
+  const chosen = await messages.info('The output is longer than what the channel shows.', open);
   if (chosen === open) {
     await vscode.commands.executeCommand('glue.showOutput', { execId });
   }
@@ -60,19 +59,19 @@ export async function offerChanges(
   result: ExecResult,
 ): Promise<void> {
   const info = await stored(glue, before.id, result.checkpoint);
-  const count = info?.checkpoint.changedFiles ?? 0;
-  if (info === undefined || count === 0 || asking.has(info.id)) {
+  const changed = info?.checkpoint.changedFiles ?? 0;
+  if (info === undefined || changed === 0 || asking.has(stateKey(info))) {
     return;
   }
   if (info.checkpoint.commit === before.checkpoint.commit) {
     return; // nothing new
   }
-  asking.add(info.id);
+  asking.add(stateKey(info));
   try {
     const review = 'Review';
     const take = 'Return';
-    const chosen = await vscode.window.showInformationMessage(
-      `The sandbox has ${files(count)} to return.`,
+    const chosen = await messages.info(
+      `The sandbox has ${files(changed)} to return.`,
       review,
       take,
       'Later',
@@ -83,12 +82,12 @@ export async function offerChanges(
       await vscode.commands.executeCommand('glue.session.return', { session: info.id });
     }
   } finally {
-    asking.delete(info.id);
+    asking.delete(stateKey(info));
   }
 }
 
 export function files(n: number): string {
-  return n === 1 ? '1 changed file' : `${n} changed files`;
+  return count(n, 'changed file');
 }
 
 // stored gives the session once the checkpoint is announced; nothing when it takes too

@@ -1,8 +1,10 @@
 // One output channel for each folder, holding what its commands print, as plain text.
 import * as vscode from 'vscode';
+import { usableFolders } from '../folders';
 import type { ExecOutput } from '../protocol';
 import { bytesOf } from '../protocol';
 import { Cleaner, plainLine } from './clean';
+import { channelName, channelOfDocument } from './names';
 import { Pacer } from './pace';
 import { headerLine } from './places';
 import { Shown } from './shown';
@@ -20,7 +22,7 @@ export class Outputs implements vscode.Disposable {
     const key = folder.uri.toString();
     let channel = this.channels.get(key);
     if (channel === undefined) {
-      channel = new Channel(folder);
+      channel = new Channel(folder, this.nameOf(folder));
       this.channels.set(key, channel);
     }
     this.last = channel;
@@ -29,7 +31,14 @@ export class Outputs implements vscode.Disposable {
 
   // find gives the channel that a document of the output view belongs to.
   find(document: vscode.TextDocument): Channel | undefined {
-    return [...this.channels.values()].find((c) => c.isShownBy(document));
+    const name = channelOfDocument(document.uri.path);
+    return [...this.channels.values()].find((c) => c.name === name);
+  }
+
+  private nameOf(folder: vscode.WorkspaceFolder): string {
+    const named = (f: vscode.WorkspaceFolder) => ({ name: f.name, path: f.uri.fsPath });
+    const taken = new Set([...this.channels.values()].map((c) => c.name));
+    return channelName(named(folder), usableFolders().map(named), taken);
   }
 
   show(): boolean {
@@ -45,13 +54,14 @@ export class Outputs implements vscode.Disposable {
 }
 
 export class Channel implements vscode.Disposable {
-  private readonly name: string;
   private readonly channel: vscode.OutputChannel;
   private readonly bases = new Map<number, string[]>();
 
-  constructor(readonly folder: vscode.WorkspaceFolder) {
-    this.name = `Glue: ${plainLine(folder.name, 60)}`;
-    this.channel = vscode.window.createOutputChannel(this.name, outputLanguage);
+  constructor(
+    readonly folder: vscode.WorkspaceFolder,
+    readonly name: string,
+  ) {
+    this.channel = vscode.window.createOutputChannel(name, outputLanguage);
   }
 
   // begin writes the line above a command's output. Its relative names are meant from bases.
@@ -70,11 +80,6 @@ export class Channel implements vscode.Disposable {
 
   basesOf(run: number): readonly string[] {
     return this.bases.get(run) ?? [];
-  }
-
-  // The output view names its documents after the extension and the channel.
-  isShownBy(document: vscode.TextDocument): boolean {
-    return document.uri.path.includes(this.name);
   }
 
   show(keepFocus: boolean): void {

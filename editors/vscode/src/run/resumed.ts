@@ -1,17 +1,11 @@
 // Waits for a command that outlived its server to be known to the next one.
-import type * as vscode from 'vscode';
 import type { Glue } from '../glue';
 
 const withinMs = 60_000;
 
-// resumed reports whether the command came back: false when it is cancelled, the server
-// does not come back, or its sandbox is gone.
-export function resumed(
-  glue: Glue,
-  session: string,
-  execId: string,
-  token: vscode.CancellationToken,
-): Promise<boolean> {
+// resumed reports whether the command came back: false when the server does not, or its
+// sandbox is gone. What was cancelled meanwhile can be ended only then.
+export function resumed(glue: Glue, session: string, execId: string): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (found: boolean): void => {
       clearTimeout(timer);
@@ -31,13 +25,7 @@ export function resumed(
     const timer = setTimeout(() => {
       finish(false);
     }, withinMs);
-    const listening = [
-      glue.sessions.onDidChange(look),
-      glue.onDidChangeState(look),
-      token.onCancellationRequested(() => {
-        finish(false);
-      }),
-    ];
+    const listening = [glue.sessions.onDidChange(look), glue.onDidChangeState(look)];
     look();
   });
 }

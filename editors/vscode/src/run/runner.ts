@@ -2,15 +2,21 @@
 import { randomUUID } from 'node:crypto';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
+import { confirming } from '../confirm';
 import { tell } from '../failures';
 import type { Glue } from '../glue';
+import * as messages from '../messages';
 import type { ExecParams, ExecResult, RunSubject, SessionInfo } from '../protocol';
-import { CutOffError, explain, failureOf, isCancelled } from '../protocol';
+import { CutOffError, explain, isCancelled } from '../protocol';
+import { sandboxOf } from '../sandbox';
 import { plainLine } from './clean';
 import type { Channel, Outputs } from './output';
 import { Stream, windowBytes } from './output';
 import { exitText, offerChanges, offerLog, tellExit } from './outcome';
 import { resumed } from './resumed';
+
+// A command that does not end by itself when it is cancelled is ended by force.
+const stopWithinMs = 5_000;
 
 export interface Job {
   title: string;
@@ -63,7 +69,7 @@ export class Runner {
     this.current.set(execId, { execId, title: job.title, cancel });
     this.busy.fire();
     try {
-      return await vscode.window.withProgress(
+      return await messages.progress(
         {
           location: vscode.ProgressLocation.Notification,
           title: `Sandbox: ${plainLine(job.title, 80)}`,
@@ -139,90 +145,66 @@ export class Runner {
     token: vscode.CancellationToken,
   ): Promise<ExecResult> {
     const params = { session: session.id, execId, stream: true, windowBytes, ...job.what };
+    let follow = () =>
+      confirming(this.glue, () => this.glue.request('glue/exec', params, token, report), token);
+    let stopping: vscode.Disposable | undefined;
     try {
-      return await this.glue.request('glue/exec', params, token, report);
-    } catch (error) {
-      report({ message: 'the server ended; waiting for the next one' });
-      const cutOff = error instanceof CutOffError;
-      if (!cutOff || !(await resumed(this.glue, session.id, execId, token))) {
-        throw error;
+      for (;;) {
+        try {
+          return await follow();
+        } catch (error) {
+          if (!(error instanceof CutOffError)) {
+            throw error;
+          }
+          report({ message: 'the server ended; waiting for the next one' });
+          if (!(await resumed(this.glue, session.id, execId))) {
+            throw error;
+          }
+        }
+        report({ message: 'running' });
+        stopping?.dispose();
+        stopping = token.onCancellationRequested(() => void this.stop(execId));
+        follow = () => {
+          const from = { execId, fromByte: stream.received, windowBytes };
+          return this.glue.request('glue/exec/attach', from, undefined, report);
+        };
       }
-    }
-    report({ message: 'running' });
-    const cancelling = token.onCancellationRequested(() => {
-      const signal = { execId, signal: 'SIGTERM' };
-      this.glue.request('glue/exec/signal', signal).catch(() => undefined);
-    });
-    try {
-      const fromByte = stream.received;
-      return await this.glue.request(
-        'glue/exec/attach',
-        { execId, fromByte, windowBytes },
-        undefined,
-        report,
-      );
     } finally {
-      cancelling.dispose();
+      stopping?.dispose();
     }
   }
 
-  private async session(
-    job: Job,
-    report: Report,
-    token: vscode.CancellationToken,
-  ): Promise<SessionInfo> {
+  // stop ends a command that is only followed: cancelling the request leaves it alone.
+  private async stop(execId: string): Promise<void> {
+    const signal = async (name: string): Promise<void> => {
+      try {
+        await this.glue.request('glue/exec/signal', { execId, signal: name });
+      } catch (error) {
+        this.glue.log.debug(`${name} for ${execId}: ${explain(error)}`);
+      }
+    };
+    await signal('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, stopWithinMs));
+    if (this.current.has(execId)) {
+      await signal('SIGKILL');
+    }
+  }
+
+  private session(job: Job, report: Report, token: vscode.CancellationToken): Promise<SessionInfo> {
     if (job.session !== undefined) {
       return this.glue.request('glue/session/status', { session: job.session }, token);
     }
-    const open = this.glue.sessions.ofFolder(job.folder.uri);
-    return open?.state === 'ready' ? open : this.open(job, false, report, token);
-  }
-
-  private async open(
-    job: Job,
-    separate: boolean,
-    report: Report,
-    token: vscode.CancellationToken | undefined,
-  ): Promise<SessionInfo> {
     report({ message: 'opening the sandbox' });
-    const params = { workspaceFolder: job.folder.uri.toString(), new: separate };
-    try {
-      const info = await this.glue.request('glue/session/open', params, token, report);
-      this.glue.sessions.set(info);
-      return info;
-    } catch (error) {
-      throw failureOf(error)?.kind === 'sessionBusy' ? new OpenElsewhere(job, error) : error;
-    }
+    return sandboxOf(this.glue, job.folder, report, token);
   }
 
   private async tellFailure(job: Job, error: unknown): Promise<void> {
-    if (!(error instanceof OpenElsewhere)) {
-      const what = error instanceof CutOffError ? 'was cut off' : 'did not run';
-      await tell(`${plainLine(job.title, 80)} ${what}`, error);
-      return;
-    }
-    const separate = 'Open Separate Sandbox';
-    this.glue.log.info(explain(error.cause));
-    const chosen = await vscode.window.showWarningMessage(error.message, separate);
-    if (chosen === separate) {
-      try {
-        const info = await this.open(job, true, () => undefined, undefined);
-        await this.run({ ...job, session: info.id });
-      } catch (failure) {
-        await tell('The sandbox was not opened', failure);
-      }
-    }
+    const what = error instanceof CutOffError ? 'was cut off' : 'did not run';
+    await tell(`${plainLine(job.title, 80)} ${what}`, error, () => this.run(job));
   }
 }
 
 type Report = (value: { message?: string }) => void;
-
-// OpenElsewhere is what a second window on a folder meets.
-class OpenElsewhere extends Error {
-  constructor(job: Job, cause: unknown) {
-    super(`Another window has a sandbox open on ${job.folder.name}.`, { cause });
-  }
-}
 
 // Runners start in the file's folder, so that relative names in their output begin there.
 function basesOf(job: Job): string[] {

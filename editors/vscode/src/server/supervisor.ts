@@ -6,6 +6,7 @@ import * as vscode from 'vscode';
 import type { InitializeResult, Middleware } from 'vscode-languageclient/node';
 import { CloseAction, ErrorAction } from 'vscode-languageclient/node';
 import type { ServerState } from '../glue';
+import * as messages from '../messages';
 import { explain, neededMethods, protocolVersion } from '../protocol';
 import type { Settings } from '../settings/split';
 import { namedServer } from '../settings/settings';
@@ -46,6 +47,8 @@ export class Supervisor implements vscode.Disposable {
   private current: ServerState = 'stopped';
   private running: Running | undefined;
   private starting: Promise<GlueClient> | undefined;
+  private stopping: Promise<void> | undefined;
+  private disposed = false; // the window goes: nothing starts a server any more
 
   readonly onDidChangeState = this.stateChanged.event;
 
@@ -64,10 +67,19 @@ export class Supervisor implements vscode.Disposable {
     if (this.running !== undefined) {
       return Promise.resolve(this.running.client);
     }
-    this.starting ??= this.startNew().finally(() => {
+    this.starting ??= this.startAfterStop().finally(() => {
       this.starting = undefined;
     });
     return this.starting;
+  }
+
+  // The one before has to be gone first: it still has the folder's sandbox.
+  private async startAfterStop(): Promise<GlueClient> {
+    await this.stopping;
+    if (this.disposed) {
+      throw new ToldError('This window is closing, so that no server is started.');
+    }
+    return this.startNew();
   }
 
   // restart is what a person asks for: earlier failures do not count any more.
@@ -78,15 +90,28 @@ export class Supervisor implements vscode.Disposable {
     await this.start();
   }
 
-  // stop ends the session in good order. Without wait it returns when the server knows of
-  // it: deactivation has five seconds, and the server goes on by itself.
-  async stop(wait: boolean): Promise<void> {
+  // deactivate ends the session in good order, and returns when the server knows of it:
+  // deactivation has five seconds, and the server goes on by itself.
+  async deactivate(): Promise<void> {
+    this.disposed = true;
+    await this.stop(false);
+  }
+
+  // stop ends the server; with wait it returns when it is gone.
+  private stop(wait: boolean): Promise<void> {
     const was = this.running;
     if (was === undefined) {
-      return;
+      return this.stopping ?? Promise.resolve();
     }
     this.running = undefined;
+    this.stopping = this.end(was, wait).finally(() => {
+      this.stopping = undefined;
+    });
     this.set('stopped');
+    return this.stopping;
+  }
+
+  private async end(was: Running, wait: boolean): Promise<void> {
     try {
       await was.client.dispose(stopWithinMs);
     } catch (error) {
@@ -110,6 +135,10 @@ export class Supervisor implements vscode.Disposable {
       const found = this.find();
       this.o.log.info(`Starting ${found.file} (${origins[found.from]})`);
       const running = await this.launch(found);
+      if (this.disposed) {
+        await this.end(running, false);
+        throw new ToldError('This window is closing.');
+      }
       this.running = running;
       void running.process.ended.then(() => {
         this.lost(running);
@@ -117,6 +146,9 @@ export class Supervisor implements vscode.Disposable {
       this.set('running');
       return running.client;
     } catch (error) {
+      if (error instanceof ToldError) {
+        throw error;
+      }
       this.set('failed');
       this.tellFailure(error);
       throw new ToldError(explain(error));
@@ -201,8 +233,8 @@ export class Supervisor implements vscode.Disposable {
     await was.client.dispose(1).catch(() => undefined);
     const how = await was.process.ended;
     this.o.log.error(`The server ended unexpectedly (${how}).`);
-    if (this.restarts.allow()) {
-      return this.startNew();
+    if (this.disposed || this.restarts.allow()) {
+      return this.startAfterStop();
     }
     this.set('failed');
     const text =
@@ -222,7 +254,7 @@ export class Supervisor implements vscode.Disposable {
 
   private async ask(text: string, buttons: Button[]): Promise<void> {
     const titles = buttons.map((b) => b.title);
-    const chosen = await vscode.window.showErrorMessage(text, ...titles);
+    const chosen = await messages.error(text, ...titles);
     buttons.find((b) => b.title === chosen)?.press(this);
   }
 

@@ -29,16 +29,22 @@ export class TerminalFilter {
             const kind = STRINGS.get(c - 0x40);
             if (kind !== undefined) this.begin(kind);
             else out.push('\x1b' + String.fromCharCode(c - 0x40)); // the 7-bit form of the same
+          } else if (c === BOM) {
+            out.push(piece.slice(from, i));
+            from = i + 1;
           }
           break;
         case 'escape': {
           const kind = STRINGS.get(c);
           if (kind !== undefined) {
             this.begin(kind);
-          } else if (c === ESC) {
-            // An escape that begins again.
+          } else if (c === ESC || c === DEL || c === BOM) {
+            // The terminal passes over these, and the escape goes on.
+          } else if (c < 0x20 && c !== CAN && c !== SUB) {
+            out.push(piece.charAt(i)); // it acts at once, and the escape goes on
           } else {
-            out.push('\x1b');
+            // Only what can follow an escape keeps it: the terminal forgets it at the others.
+            if (c >= 0x20 && c < DEL) out.push('\x1b');
             from = i;
             this.state = 'text';
             i--; // it may be a control itself
@@ -57,6 +63,8 @@ export class TerminalFilter {
             from = i + 1;
           } else if (c === ESC) {
             this.state = 'stringEscape';
+          } else if (c === BOM) {
+            // The terminal does not see it.
           } else if (this.held.length >= MAX_STRING) {
             this.tooLong = true;
           } else {
@@ -64,7 +72,9 @@ export class TerminalFilter {
           }
           break;
         case 'stringEscape':
-          if (c === BACKSLASH) {
+          if (c === BOM) {
+            // The terminal does not see it.
+          } else if (c === BACKSLASH) {
             out.push(this.end('\x1b\\'));
             from = i + 1;
           } else {
@@ -106,7 +116,9 @@ const CAN = 0x18;
 const SUB = 0x1a;
 const ESC = 0x1b;
 const BACKSLASH = 0x5c;
+const DEL = 0x7f;
 const ST = 0x9c;
+const BOM = 0xfeff; // xterm.js drops it wherever it is, also inside a sequence
 
 // What begins a control string, by the character after ESC (ECMA-48, 5.6 and 8.3).
 const STRINGS = new Map<number, StringKind>([

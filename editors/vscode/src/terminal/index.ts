@@ -1,6 +1,7 @@
 // The sandbox terminal: a command, a terminal profile, and terminals that come back after
 // the window was reloaded.
 import * as vscode from 'vscode';
+import { currentFolder, usableFolders } from '../folders';
 import type { Glue } from '../glue';
 import { isOpen } from '../sessions';
 import { SandboxTerminal } from './pty';
@@ -17,7 +18,7 @@ export function registerTerminal(glue: Glue): void {
   const open = (attach?: Attach): vscode.ExtensionTerminalOptions => ({
     name,
     iconPath: new vscode.ThemeIcon('package'),
-    pty: new SandboxTerminal(glue, folderToUse(), attach, (running) => {
+    pty: new SandboxTerminal(glue, currentFolder() ?? usableFolders()[0], attach, (running) => {
       remember(glue.context.workspaceState, attach, running);
       attach = running ?? attach;
     }),
@@ -112,11 +113,4 @@ function remember(
     (k) => k.execId !== was?.execId && k.execId !== running?.execId,
   );
   void memento.update(keptKey, running === undefined ? others : [...others, running]);
-}
-
-// folderToUse is the folder of the active editor, else the first.
-function folderToUse(): vscode.Uri | undefined {
-  const active = vscode.window.activeTextEditor?.document.uri;
-  const folder = active && vscode.workspace.getWorkspaceFolder(active);
-  return (folder ?? vscode.workspace.workspaceFolders?.[0])?.uri;
 }

@@ -1,9 +1,13 @@
 // A terminal in the editor whose other end is a command in a sandbox.
 import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { Glue } from '../glue';
+import { confirming } from '../confirm';
+import type { Glue, OnProgress } from '../glue';
 import { CutOffError, explain, failureOf, isCancelled } from '../protocol';
 import type { ExecOutput, ExecResult } from '../protocol';
+import { resumed } from '../run/resumed';
+import type { Folder } from '../sandbox';
+import { sandboxOf } from '../sandbox';
 import { OutputDecoder } from './decode';
 import { TerminalFilter } from './filter';
 import { Pacer } from './pace';
@@ -12,8 +16,8 @@ import { Pacer } from './pace';
 // pieces of the pacer, so that Ctrl-C shows within a tenth of a second.
 const windowBytes = 128 * 1024;
 
-const rejoinTries = 20;
-const rejoinEveryMs = 500;
+// A shell that does not end by itself when its terminal is closed is ended by force.
+const hangUpWithinMs = 3_000;
 
 const reset = '\x1b[0m';
 const dim = '\x1b[2m';
@@ -26,6 +30,11 @@ export interface Attach {
 // Shell is what a person works in: the login shell where there is one, else what there is.
 const shell = 'exec "${SHELL:-$(command -v bash || command -v sh)}" -i';
 
+type State = 'new' | 'running' | 'detached' | 'over';
+
+// Gone is that the next server does not have the command any more.
+class Gone extends Error {}
+
 export class SandboxTerminal implements vscode.Pseudoterminal {
   private readonly written = new vscode.EventEmitter<string>();
   private readonly closed = new vscode.EventEmitter<number>();
@@ -37,7 +46,8 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   private execId: string;
   private received = 0; // bytes of output, to go on from after the server was restarted
   private size: { rows: number; cols: number } = { rows: 24, cols: 80 };
-  private state: 'new' | 'running' | 'detached' | 'over' = 'new';
+  private state: State = 'new';
+  private rejoining = false;
   private typed = ''; // before the command runs
   private typing: Promise<unknown> = Promise.resolve();
   private session: string | undefined;
@@ -48,7 +58,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   // onStarted is told which command it is once it runs, and when that is over.
   constructor(
     private readonly glue: Glue,
-    private readonly folder: vscode.Uri | undefined,
+    private readonly folder: Folder | undefined,
     private readonly attach: Attach | undefined,
     private readonly onStarted: (running: Attach | undefined) => void,
   ) {
@@ -72,7 +82,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
         }
       }),
       glue.onDidChangeState((state) => {
-        if (state === 'running' && this.state === 'detached') {
+        if (state === 'running' && this.state === 'detached' && !this.rejoining) {
           void this.run(() => this.rejoin());
         } else if (state === 'failed' && this.state === 'detached') {
           this.over();
@@ -100,15 +110,12 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
 
   // kill ends the command as closing a terminal does.
   kill(): void {
-    if (this.state === 'running' || this.state === 'new') {
-      this.glue
-        .request('glue/exec/signal', { execId: this.execId, signal: 'SIGHUP' })
-        .catch(() => undefined)
-        .finally(() => {
-          this.cancel.cancel();
-        });
-    }
-    this.end();
+    const was = this.state;
+    this.over();
+    this.pacer.dispose();
+    void this.hangUp(was).finally(() => {
+      vscode.Disposable.from(...this.subscriptions).dispose();
+    });
   }
 
   handleInput(data: string): void {
@@ -142,33 +149,32 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
 
   private async start(): Promise<ExecResult> {
     this.say('Opening the sandbox…');
-    const info = await this.glue.request(
-      'glue/session/open',
-      this.folder === undefined ? {} : { workspaceFolder: this.folder.toString() },
-      this.cancel.token,
-      ({ message }) => {
-        if (message !== undefined && this.state === 'new') {
-          this.overwrite(message);
-        }
-      },
-    );
+    if (this.folder === undefined) {
+      throw new Error('No folder is open. A sandbox gets the folder that is open in the editor.');
+    }
+    const { token } = this.cancel;
+    const report: OnProgress = ({ message }) => {
+      if (message !== undefined && this.state === 'new') {
+        this.overwrite(message);
+      }
+    };
+    const info = await sandboxOf(this.glue, this.folder, report, token);
+    if (token.isCancellationRequested) {
+      throw new vscode.CancellationError(); // it was closed meanwhile
+    }
     this.session = info.id;
     this.overwrite('');
-    const result = this.glue.request(
-      'glue/exec',
-      {
-        session: info.id,
-        execId: this.execId,
-        command: shell,
-        env: { TERM: 'xterm-256color', COLORTERM: 'truecolor' },
-        keepStdin: true,
-        pty: this.size,
-        stream: true,
-        windowBytes,
-      },
-      this.cancel.token,
-    );
-    return result;
+    const params = {
+      session: info.id,
+      execId: this.execId,
+      command: shell,
+      env: { TERM: 'xterm-256color', COLORTERM: 'truecolor' },
+      keepStdin: true,
+      pty: this.size,
+      stream: true,
+      windowBytes,
+    };
+    return confirming(this.glue, () => this.glue.request('glue/exec', params, token), token);
   }
 
   private follow(fromByte: number): Promise<ExecResult> {
@@ -180,20 +186,76 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
     );
   }
 
-  // rejoin goes on where the server before left off. Until the new one has found the
-  // session again it does not know the command.
+  // rejoin goes on where the server before left off, once the new one has found the
+  // session and its command again.
   private async rejoin(): Promise<ExecResult> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await this.follow(this.received);
-      } catch (error) {
-        if (failureOf(error)?.kind !== 'noSuchExec' || tries === rejoinTries) {
-          throw error;
-        }
-        this.state = 'detached';
-        await new Promise((resolve) => setTimeout(resolve, rejoinEveryMs));
+    this.rejoining = true;
+    try {
+      if (!(await resumed(this.glue, this.session ?? '', this.execId))) {
+        throw new Gone();
       }
+    } finally {
+      this.rejoining = false;
     }
+    if (this.isOver) {
+      throw new vscode.CancellationError(); // it was closed meanwhile
+    }
+    return this.follow(this.received);
+  }
+
+  // hangUp ends what the terminal was for: the command is told, also by the next server
+  // where this one is just being restarted, and ended by force where it stays.
+  private async hangUp(was: State): Promise<void> {
+    if (was === 'new') {
+      this.cancel.cancel(); // ends the opening, or the command that was just sent
+      return;
+    }
+    if (was === 'over' || this.session === undefined) {
+      return;
+    }
+    if (was === 'detached' && !(await resumed(this.glue, this.session, this.execId))) {
+      return;
+    }
+    if (!(await this.signal('SIGHUP')) || (await this.endsWithin(hangUpWithinMs))) {
+      return;
+    }
+    this.cancel.cancel();
+    await this.signal('SIGKILL');
+  }
+
+  // signal reports whether the command was there to get it.
+  private async signal(signal: string): Promise<boolean> {
+    try {
+      await this.glue.request('glue/exec/signal', { execId: this.execId, signal });
+      return true;
+    } catch (error) {
+      this.glue.log.debug(`${signal} for ${this.execId}: ${explain(error)}`);
+      return false;
+    }
+  }
+
+  private endsWithin(ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const finish = (ended: boolean): void => {
+        clearTimeout(timer);
+        listening.dispose();
+        resolve(ended);
+      };
+      const look = (): void => {
+        const info = this.glue.sessions.get(this.session ?? '');
+        if (info?.execs.some((e) => e.execId === this.execId) !== true) {
+          finish(true);
+        }
+      };
+      const timer = setTimeout(() => {
+        finish(false);
+      }, ms);
+      const listening = this.glue.sessions.onDidChange(look);
+    });
+  }
+
+  private get isOver(): boolean {
+    return this.state === 'over';
   }
 
   // began is the moment at which the command can take input.
@@ -268,6 +330,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
     }
     this.over();
     const gone =
+      error instanceof Gone ||
       kind === 'noSuchExec' ||
       kind === 'noSuchSession' ||
       kind === 'sessionLost' ||
@@ -281,13 +344,6 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   private over(): void {
     this.state = 'over';
     this.onStarted(undefined);
-  }
-
-  private end(): void {
-    this.state = 'over';
-    this.onStarted(undefined);
-    this.pacer.dispose();
-    vscode.Disposable.from(...this.subscriptions).dispose();
   }
 
   // say writes a line of our own, told apart from what the sandbox prints.

@@ -6,7 +6,9 @@ let shared: Promise<Browser> | undefined;
 /** A person's browser: one process serves all tests, each context has its own storage. */
 export async function newContext(): Promise<BrowserContext> {
   shared ??= chromium.launch({ executablePath: paths.browser, args: flags });
-  const context = await (await shared).newContext({ viewport: { width: 1280, height: 800 } });
+  const context = await (
+    await shared
+  ).newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   return context;
 }

@@ -19,10 +19,11 @@ export interface WindowOptions {
   tests?: string;
 }
 
-// They end also when the tests themselves are cut short.
-const running = new Set<ChildProcess>();
+// Whatever belongs to their machines ends also when the tests themselves are cut short.
+const running = new Set<VSCode>();
+process.once('SIGTERM', () => process.exit(143));
 process.once('exit', () => {
-  for (const { pid } of running) if (pid) end(-pid);
+  for (const { machine } of running) endAll(machine);
 });
 
 /** VS Code as a server of a machine, in a process group of its own. */
@@ -34,8 +35,7 @@ export class VSCode {
     readonly machine: Machine,
     private readonly child: ChildProcess,
   ) {
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    running.add(this);
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (some: Buffer) => (this.said += some.toString()));
   }
@@ -168,11 +168,8 @@ export class VSCode {
       await ended;
     }
     // A host of extensions waits for its window for a while; nobody comes any more.
-    await until('all processes to end', () => {
-      const left = processesOf(this.machine.dir);
-      for (const one of left) end(one.pid);
-      return left.length === 0;
-    });
+    await until('all processes to end', () => endAll(this.machine) === 0);
+    running.delete(this);
   }
 
   private address(): string {
@@ -180,10 +177,15 @@ export class VSCode {
   }
 }
 
-function end(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended.
+/** Ends what belongs to a machine, and tells how many processes that were. */
+function endAll(machine: Machine): number {
+  const left = processesOf(machine.dir);
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
   }
+  return left.length;
 }

@@ -116,10 +116,56 @@ describe('conflicts', () => {
     assert.ok(document.isDirty);
   });
 
+  it('goes on with a merge in progress when the conflict is clicked again', async () => {
+    await inConflict('again.txt');
+    const merge = await openMerge();
+    await until('the merge of the rest', () => merge.getText() === rest);
+    const edit = new vscode.WorkspaceEdit();
+    edit.replace(merge.uri, new vscode.Range(2, 0, 2, 3), 'half way');
+    assert.ok(await vscode.workspace.applyEdit(edit));
+    await merge.save();
+    await vscode.commands.executeCommand('glue.resolveConflict');
+    await vscode.commands.executeCommand('workbench.action.moveEditorToNextGroup');
+    await until('the merge in another group', () =>
+      vscode.window.tabGroups.all.some(
+        (group) => group.viewColumn !== 1 && group.tabs.some((tab) => tab === mergeTab()),
+      ),
+    );
+    assert.equal(merge.getText(), 'ONE\n\nhalf way\n\nfour\n\nFIVE\n');
+    assert.equal(onDisk('again.txt'), mine);
+    const tab = mergeTab();
+    assert.ok(tab);
+    await vscode.window.tabGroups.close(tab);
+    await questions.told(/Returned 1 file/);
+    assert.equal(onDisk('again.txt'), 'ONE\n\nhalf way\n\nfour\n\nFIVE\n');
+  });
+
+  it('keeps a merge that was not returned, and opens it again', async () => {
+    await inConflict('lost.txt');
+    const merge = await openMerge();
+    await until('the merge of the rest', () => merge.getText() === rest);
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(merge.uri, new vscode.Position(0, 0), 'work of hours\n');
+    assert.ok(await vscode.workspace.applyEdit(edit));
+    await merge.save();
+    questions.answer(/takes neither side at 1 conflict/, undefined);
+    questions.answer(/merge of lost\.txt was not returned/, 'Open the Merge Again');
+    const tab = mergeTab();
+    assert.ok(tab);
+    await vscode.window.tabGroups.close(tab);
+    await questions.told(/merge of lost\.txt was not returned/);
+    await until('the merge editor', mergeTab);
+    const again = await vscode.workspace.openTextDocument(merge.uri);
+    assert.equal(again.getText(), 'work of hours\n' + rest);
+    assert.equal(onDisk('lost.txt'), mine);
+    questions.answer(/takes neither side at 1 conflict/, undefined);
+  });
+
   it('asks which side to keep of what is no text', async () => {
     fs.writeFileSync(uri('logo.bin').fsPath, Buffer.from([0, 1]));
     await inSandbox("printf '\\0\\2' > logo.bin");
     fs.writeFileSync(uri('logo.bin').fsPath, Buffer.from([0, 3]));
+    questions.answer(/more than text: logo\.bin/, 'Return');
     await vscode.commands.executeCommand('glue.session.return');
     questions.answer(/logo\.bin was changed on both sides/, "Take the Sandbox's");
     await vscode.commands.executeCommand('glue.resolveConflict');
@@ -130,6 +176,7 @@ describe('conflicts', () => {
     write('kept.txt', 'text\n');
     const id = await inSandbox('rm kept.txt');
     write('kept.txt', 'changed here\n');
+    questions.answer(/more than text: kept\.txt \(deleted\)/, 'Return');
     await vscode.commands.executeCommand('glue.session.return');
     questions.answer(/kept\.txt was changed on both sides/, 'Keep Mine');
     await vscode.commands.executeCommand('glue.resolveConflict');

@@ -17,7 +17,11 @@ type Answer = string | undefined;
  */
 export class Questions {
   readonly asked: Question[] = [];
-  private readonly answers: { pattern: RegExp; answer: Answer }[] = [];
+  private readonly answers: {
+    pattern: RegExp;
+    answer: Answer;
+    before?: () => Promise<unknown>;
+  }[] = [];
   private readonly restore: (() => void)[] = [];
 
   constructor() {
@@ -57,6 +61,11 @@ export class Questions {
   /** The next question whose text fits is answered so; undefined closes it. */
   answer(pattern: RegExp, answer: Answer): void {
     this.answers.push({ pattern, answer });
+  }
+
+  /** So is it, once something has happened while it stood open. */
+  answerAfter(pattern: RegExp, answer: Answer, before: () => Promise<unknown>): void {
+    this.answers.push({ pattern, answer, before });
   }
 
   /** Waits until something that fits was asked or told. */
@@ -105,7 +114,9 @@ export class Questions {
     this.asked.push(question);
     const i = this.answers.findIndex((one) => one.pattern.test(question.text));
     if (i < 0) return new Promise<Answer>(() => undefined);
-    return this.answers.splice(i, 1)[0]?.answer;
+    const given = this.answers.splice(i, 1)[0];
+    await given?.before?.();
+    return given?.answer;
   }
 }
 

@@ -105,6 +105,7 @@ describe('reviewing and returning', () => {
     write('undo.txt', 'before\n');
     write('gone.txt', 'still needed\n');
     await inSandbox('echo after > undo.txt; rm gone.txt; echo new > extra.txt');
+    questions.answer(/Besides text, the sandbox changed gone\.txt \(deleted\)/, 'Return');
     questions.answer(/Returned 3 files/, 'Undo');
     await vscode.commands.executeCommand('glue.session.return');
     await questions.told(/Took 3 files back/);
@@ -131,8 +132,9 @@ describe('reviewing and returning', () => {
     write('precious.txt', 'text\n');
     const document = await type('precious.txt', 0, 'mine, not saved\n');
     await inSandbox('rm precious.txt');
+    questions.answer(/more than text: precious\.txt \(deleted\)/, 'Return');
     await vscode.commands.executeCommand('glue.session.return');
-    await questions.told(/Changed on both sides: precious\.txt/);
+    await questions.told(/(Changed on both sides|Not returned): precious\.txt/);
     assert.ok(document.isDirty && document.getText().startsWith('mine'));
     assert.equal(onDisk('precious.txt'), 'text\n');
   });
@@ -168,6 +170,7 @@ describe('reviewing and returning', () => {
   it('asks before most files are deleted, and shows them first when told so', async () => {
     for (let i = 0; i < 60; i++) write(`many/${i}.txt`, `${i}\n`);
     await inSandbox('find . -type f -not -path "./.git/*" -delete');
+    questions.answer(/more than text: \d+ files/, 'Return');
     questions.answer(/deleted most of the files/, 'Look at It First');
     await vscode.commands.executeCommand('glue.session.return');
     await questions.told(/deleted most of the files/);
@@ -186,6 +189,40 @@ describe('reviewing and returning', () => {
     await vscode.commands.executeCommand('glue.discardAll');
     assert.deepEqual(await changedIn(id), []);
     assert.ok(!isThere('unwanted.txt'));
+  });
+
+  it('names what is more than text before it comes back, and shows it when told so', async () => {
+    write('old.txt', 'still here\n');
+    write('both.txt', 'one\n');
+    await inSandbox("rm old.txt; echo two > both.txt; printf '\\0' > logo.bin");
+    questions.answer(/Besides text, the sandbox changed 2 files/, 'Review');
+    await vscode.commands.executeCommand('glue.session.return');
+    await until('the multi-diff editor', () =>
+      tabLabels().some((label) => label.startsWith('Sandbox changes')),
+    );
+    assert.deepEqual([onDisk('old.txt'), onDisk('both.txt')], ['still here\n', 'one\n']);
+    assert.ok(!isThere('logo.bin'));
+  });
+
+  it('discards only what it named, not what the sandbox changed meanwhile', async () => {
+    const id = await inSandbox('echo listed > listed.txt');
+    questions.answerAfter(/Discard what the sandbox did to listed\.txt/, 'Discard Change', () =>
+      inSandbox('echo later > later.txt'),
+    );
+    await vscode.commands.executeCommand('glue.discardAll');
+    assert.deepEqual(await changedIn(id), ['later.txt']);
+  });
+
+  it('takes the last return of a sandbox back that has ended', async () => {
+    const id = await inSandbox('echo ended > ended.txt');
+    questions.answer(/1 changed file that did not come back/, 'Return & Close');
+    await vscode.commands.executeCommand('glue.session.close');
+    await session('that has ended', (one) => one.id === id && one.state === 'closed');
+    assert.equal(onDisk('ended.txt'), 'ended\n');
+    questions.answer(/Which sandbox/, undefined);
+    await vscode.commands.executeCommand('glue.undoReturn');
+    await questions.told(/Took 1 file back/);
+    assert.ok(!isThere('ended.txt'));
   });
 
   it('returns onto a branch and touches no file', async () => {

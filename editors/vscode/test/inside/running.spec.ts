@@ -1,9 +1,12 @@
 import * as assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import { Gate } from '../driver/gate';
 import { until } from '../driver/until';
 import {
   closeEditors,
+  folder,
   glue,
   onDisk,
   open,
@@ -14,6 +17,7 @@ import {
   uri,
   waitForOutput,
   waiting,
+  write,
 } from './editor';
 import { Questions } from './questions';
 
@@ -63,6 +67,30 @@ describe('running', () => {
     await vscode.commands.executeCommand('glue.cancel');
     await session('without commands', (one) => one.id === it.id && one.execs.length === 0);
     assert.ok(!output().includes('never'));
+  });
+
+  it('asks before files that are gone here are deleted in the sandbox too, and then runs', async () => {
+    const names = Array.from({ length: 80 }, (_, n) => `many/file${n}.txt`);
+    for (const name of names) write(name, 'one of many\n');
+    await vscode.commands.executeCommand('glue.run', { command: 'ls many | wc -l' });
+    await waitForOutput(/^80$/m);
+    fs.rmSync(path.join(folder(), 'many'), { recursive: true });
+
+    questions.answer(/Delete them in the sandbox too/, undefined);
+    await vscode.commands.executeCommand('glue.run', { command: say('unasked') });
+    const question = await questions.told(/Delete them in the sandbox too/);
+    assert.ok(question.modal);
+    assert.ok(!output().includes('unasked'));
+    assert.deepEqual(
+      questions.asked.filter((one) => one.kind === 'error'),
+      [],
+    );
+
+    questions.answer(/Delete them in the sandbox too/, 'Delete in Sandbox');
+    await vscode.commands.executeCommand('glue.run', {
+      command: 'ls -d many 2>/dev/null || ' + say('deleted'),
+    });
+    await waitForOutput(/^deleted$/m);
   });
 
   it('has a lens on each test, and the lens runs that test', async () => {

@@ -93,4 +93,12 @@ describe('the sandbox terminal', () => {
     screen.terminal.dispose();
     await session('without commands', (one) => one.execs.length === 0);
   });
+
+  it('ends a shell by force that does not mind its terminal being closed', async () => {
+    const screen = await openTerminal();
+    screen.terminal.sendText("trap '' HUP; echo begun-$((1 + 1))");
+    await waitFor(screen, 'begun-2');
+    screen.terminal.dispose();
+    await session('without commands', (one) => one.execs.length === 0);
+  });
 });

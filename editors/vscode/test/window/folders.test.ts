@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as paths from '../driver/paths';
 import { at } from '../driver/selectors';
+import { until } from '../driver/until';
 import { inWorld } from '../driver/world';
 
 describe('folders of all kinds', () => {
@@ -36,6 +37,32 @@ describe('folders of all kinds', () => {
         await window.run('cat notes.txt');
         await window.waitForOutput('plums');
         await window.close();
+      },
+    ));
+
+  it('a folder inside of a repository: the server is there without a file that can be run', () =>
+    inWorld({}, async ({ vscode, machine }) => {
+      machine.put({ 'docs/guide.txt': 'plums\n' });
+      const window = await vscode.open({ folder: machine.path('docs') });
+      await until('the server to start', () => machine.products().length > 0);
+      await window.close();
+    }));
+
+  it('a folder without anything to run: what an earlier window left is offered', () =>
+    inWorld(
+      { committed: undefined, loose: { 'notes.txt': 'plums\n' } },
+      async ({ vscode, machine }) => {
+        const before = await vscode.open();
+        await before.openFile('notes.txt');
+        await before.run('echo pears > orders.txt');
+        await before.told('The sandbox has 1 changed file');
+        await before.close();
+        await machine.nothingLeft();
+        const after = await vscode.open();
+        await after.press('1 changed file that did not come back', 'Return');
+        await after.told('Returned 1 file');
+        assert.equal(machine.read('orders.txt'), 'pears\n');
+        await after.close();
       },
     ));
 
