@@ -61,8 +61,18 @@ func runAttach(args []string, stdin io.Reader, stdout io.Writer) error {
 	defer conn.Close()
 	var from io.Reader = conn
 	if a.Stream != "" {
-		if from, err = greetAsLane(conn, a); err != nil {
+		ends := canHandOver(a, stdin, stdout)
+		if from, err = greetAsLane(conn, a, len(ends) > 0); err != nil {
 			return err
+		}
+		if len(ends) > 0 {
+			taken, err := handOver(conn, from, ends)
+			if err != nil {
+				return fmt.Errorf("handing the lane's ends to the agent: %w", err)
+			}
+			if taken {
+				return carryOver(io.Discard, from)
+			}
 		}
 	}
 	rw, err := stdio2stream(stdin, stdout)
@@ -98,7 +108,7 @@ func dialPatiently(socket string, patience time.Duration) (net.Conn, error) {
 // greetAsLane answers the agent's greeting, which is not for whoever is at the lane's
 // other end: that one gets its own, over the whole stream. What comes after it is read
 // from the result.
-func greetAsLane(conn net.Conn, a AttachArgs) (io.Reader, error) {
+func greetAsLane(conn net.Conn, a AttachArgs, hand bool) (io.Reader, error) {
 	if err := conn.SetDeadline(time.Now().Add(greetingTimeout)); err != nil {
 		return nil, err
 	}
@@ -107,7 +117,7 @@ func greetAsLane(conn net.Conn, a AttachArgs) (io.Reader, error) {
 	if err := readHello(r, 0, &hello); err != nil {
 		return nil, fmt.Errorf("the agent's greeting: %w", err)
 	}
-	if err := writeHello(conn, ProtocolVersion, clientHello{Build: Build(), Stream: a.Stream, Down: a.Down}); err != nil {
+	if err := writeHello(conn, ProtocolVersion, clientHello{Build: Build(), Stream: a.Stream, Down: a.Down, Hand: hand}); err != nil {
 		return nil, err
 	}
 	return r, conn.SetDeadline(time.Time{})

@@ -118,6 +118,12 @@ func (d *daemon) serve(rw io.ReadWriteCloser) error {
 			l.Close()
 			return protocolError("a lane of a lane")
 		}
+		if hello.Hand {
+			if greeted, err = takeOver(rw, greeted, hello.Down); err != nil {
+				l.Close()
+				return err
+			}
+		}
 		return d.serveLane(greeted, hello)
 	}
 	l2 := newLink(greeted)

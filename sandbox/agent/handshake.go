@@ -43,6 +43,8 @@ type clientHello struct {
 	// is only for what goes down has Down. See lanes.go.
 	Stream string `json:"stream,omitempty"`
 	Down   bool   `json:"down,omitempty"`
+	// Hand says that the lane's own ends are to be handed over, see handover.go.
+	Hand bool `json:"hand,omitempty"`
 }
 
 // A greeting is the magic, the protocol's version and the length of what follows (both

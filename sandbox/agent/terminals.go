@@ -50,22 +50,15 @@ func answerTerminal(conn *net.UnixConn) error {
 	}
 	defer master.Close()
 	defer slave.Close()
-	rights := syscall.UnixRights(int(master.Fd()), int(slave.Fd()))
-	_, _, err = conn.WriteMsgUnix([]byte{0}, rights, nil)
-	return err
+	return sendFiles(conn, master, slave)
 }
 
 // newTerminalClient asks a ServeTerminals at the other end of f, which it takes over.
 func newTerminalClient(f *os.File) (terminals, error) {
 	defer f.Close()
-	c, err := net.FileConn(f)
+	conn, err := net.FileConn(f)
 	if err != nil {
 		return nil, err
-	}
-	conn, ok := c.(*net.UnixConn)
-	if !ok {
-		c.Close()
-		return nil, errors.New("it is no unix socket")
 	}
 	var mu sync.Mutex
 	return func() (*os.File, *os.File, error) {
@@ -79,31 +72,18 @@ func newTerminalClient(f *os.File) (terminals, error) {
 	}, nil
 }
 
-func askTerminal(conn *net.UnixConn) (master, slave *os.File, err error) {
+func askTerminal(conn net.Conn) (master, slave *os.File, err error) {
 	if _, err := conn.Write([]byte{0}); err != nil {
 		return nil, nil, err
 	}
-	var answer [1]byte
-	rights := make([]byte, syscall.CmsgSpace(2*4))
-	n, m, _, _, err := conn.ReadMsgUnix(answer[:], rights) // sets close-on-exec
+	answer, fds, err := receiveFiles(conn, 2)
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case n == 0:
-		return nil, nil, io.ErrUnexpectedEOF
-	case m == 0 && answer[0] != 0:
-		return nil, nil, syscall.Errno(answer[0])
-	}
-	messages, err := syscall.ParseSocketControlMessage(rights[:m])
-	if err != nil || len(messages) != 1 {
-		return nil, nil, errors.Join(errors.New("an answer that does not decode"), err)
-	}
-	fds, err := syscall.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 2 {
-		for _, fd := range fds {
-			syscall.Close(fd)
-		}
-		return nil, nil, errors.Join(errors.New("an answer without a pair"), err)
+	case len(fds) == 0 && answer != 0:
+		return nil, nil, syscall.Errno(answer)
+	case len(fds) == 0:
+		return nil, nil, errors.New("an answer without a pair")
 	}
 	return os.NewFile(uintptr(fds[0]), "ptmx"), os.NewFile(uintptr(fds[1]), "tty"), nil
 }
