@@ -212,7 +212,7 @@ func (d *daemon) accept(c *daemonConn) error {
 		go func() {
 			defer d.wg.Done()
 			defer func() { <-slots }()
-			d.handle(connCtx, st)
+			d.handle(connCtx, c.link, st)
 		}()
 	}
 }
@@ -235,7 +235,7 @@ func (d *daemon) watchSilence(ctx context.Context, c *daemonConn) {
 }
 
 // handle runs one operation: its request, its handler, its end.
-func (d *daemon) handle(connCtx context.Context, st *yamux.Stream) {
+func (d *daemon) handle(connCtx context.Context, l *link, st *yamux.Stream) {
 	ctx, cancel := context.WithCancel(connCtx)
 	defer cancel()
 	s := &stream{ctx: ctx, c: st}
@@ -269,7 +269,9 @@ func (d *daemon) handle(connCtx context.Context, st *yamux.Stream) {
 		return
 	}
 	last, err := d.run(ctx, h, req.Args, s)
-	_ = s.finish(last, err)
+	if s.finish(last, err) == nil {
+		_ = l.closeLazily(st)
+	}
 }
 
 // run calls a handler; a panic in it is its error.

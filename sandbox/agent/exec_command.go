@@ -144,10 +144,15 @@ func resultOf(state *os.ProcessState, err error) resultMessage {
 	return resultMessage{ExitCode: state.ExitCode()}
 }
 
-// deliver sends output from the given offsets on and then the result.
+// deliver answers that the command runs, and sends output from a reader's offsets on and
+// then the result. What a short command does is one answer.
 func (c *command) deliver(ctx context.Context, s *stream, rd *reader) error {
 	defer c.out.detach(rd)
 	defer context.AfterFunc(ctx, c.out.changed.Broadcast)()
+	defer s.gatherFor(answerDelay)()
+	if err := s.send(startReply{PTY: c.pty != nil}); err != nil {
+		return err
+	}
 	var head [outputHeader]byte
 	for {
 		which, off, p, ok := c.out.next(ctx, rd)
@@ -167,7 +172,7 @@ func (c *command) deliver(ctx context.Context, s *stream, rd *reader) error {
 	c.mu.Lock()
 	result := c.result
 	c.mu.Unlock()
-	return s.send(result)
+	return s.sendLast(result)
 }
 
 // signal sends a signal to the command's group, and to the terminal's foreground

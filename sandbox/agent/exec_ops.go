@@ -27,12 +27,8 @@ func (t *execTable) serveStart(ctx context.Context, req startRequest, s *stream)
 	if err != nil {
 		return err
 	}
-	if err := s.send(startReply{PTY: c.pty != nil}); err != nil {
-		// The client may have got it all the same, and lost the link only then: the command
-		// goes on, for a client that attaches again or cancels it by its id.
-		c.out.detach(rd)
-		return err
-	}
+	// A client that does not get it has lost the link, and the command goes on, for one
+	// that attaches again or cancels it by its id.
 	return c.deliver(ctx, s, rd)
 }
 
@@ -41,12 +37,7 @@ func (t *execTable) serveAttach(ctx context.Context, req attachRequest, s *strea
 	if err != nil {
 		return err
 	}
-	rd := c.out.attach(sandbox.Offsets{Stdout: req.Stdout, Stderr: req.Stderr})
-	if err := s.send(startReply{PTY: c.pty != nil}); err != nil {
-		c.out.detach(rd)
-		return err
-	}
-	return c.deliver(ctx, s, rd)
+	return c.deliver(ctx, s, c.out.attach(sandbox.Offsets{Stdout: req.Stdout, Stderr: req.Stderr}))
 }
 
 func (t *execTable) serveStdin(ctx context.Context, req stdinRequest, s *stream) error {

@@ -50,7 +50,7 @@ func (f *files) serveReceive(_ context.Context, a receiveArgs, s *stream) error 
 	if err := w.commit(); err != nil {
 		return err
 	}
-	return s.send(sizeReply{size})
+	return s.sendLast(sizeReply{size})
 }
 
 func (f *files) receive(w *pendingWrite, parent string, s *stream) (int64, error) {

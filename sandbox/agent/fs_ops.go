@@ -237,7 +237,7 @@ func (f *files) serveWrite(_ context.Context, a writeArgs, s *stream) error {
 	if err := w.commit(); err != nil {
 		return err
 	}
-	return s.send(sizeReply{n})
+	return s.sendLast(sizeReply{n})
 }
 
 func (f *files) serveWatch(ctx context.Context, a watchArgs, s *stream) error {

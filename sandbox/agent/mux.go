@@ -36,8 +36,9 @@ func muxConfig() *yamux.Config {
 //
 // It also keeps back frames that nobody waits for, until the next frame: a client's that
 // opens a stream, since the request follows, and the one that frees it after its answer;
-// an agent's that accepts a stream, for as long as most answers take. So an operation is
-// one write in either direction, which matters where each is a call of its own.
+// an agent's that accepts a stream, for as long as most answers take, and the one that
+// frees it. So an operation is one write in either direction, which matters where each is
+// a call of its own.
 type link struct {
 	io.ReadWriteCloser
 	client bool         // whose streams are opened at this end
@@ -47,7 +48,8 @@ type link struct {
 	held    bool   // a header waits at the end of out for its body
 	out     []byte // what is kept back; reused from write to write
 	flush   *time.Timer
-	failed  error // of a flush
+	due     time.Time // of flush; zero when it does not run
+	failed  error     // of a flush
 
 	mu   sync.Mutex
 	lazy map[uint32]bool // streams whose end is to be kept back
@@ -104,24 +106,30 @@ const (
 	maxKeptBack   = 4 << 10
 	// acceptDelay is how long an agent keeps back that it accepts a stream. Until then a
 	// client sends no more than yamux's smallest window of it.
-	acceptDelay = 2 * time.Millisecond
+	acceptDelay = answerDelay
+	// freeDelay is how long it keeps back that it has freed one.
+	freeDelay = time.Second
 )
 
-// canWait reports whether nobody waits for a frame.
-func (l *link) canWait(header []byte) bool {
+// canWait reports whether nobody waits for a frame, and for how long: zero is until the
+// next frame.
+func (l *link) canWait(header []byte) (atMost time.Duration, ok bool) {
 	if header[1] != muxWindowUpdate || len(l.out) >= maxKeptBack {
-		return false
+		return 0, false
 	}
 	flags := binary.BigEndian.Uint16(header[2:])
 	switch {
-	case !l.client:
-		return flags == muxACK
 	case flags&muxFIN != 0:
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.lazy[binary.BigEndian.Uint32(header[4:])]
+		if !l.client {
+			atMost = freeDelay
+		}
+		return atMost, l.lazy[binary.BigEndian.Uint32(header[4:])]
+	case l.client:
+		return 0, flags&muxSYN != 0
 	default:
-		return flags&muxSYN != 0
+		return acceptDelay, flags == muxACK
 	}
 }
 
@@ -134,10 +142,14 @@ func (l *link) Write(p []byte) (int, error) {
 	}
 	if !l.held && len(p) == muxHeader {
 		l.held = p[1] == muxData && binary.BigEndian.Uint32(p[8:]) > 0
-		if l.held || l.canWait(p) {
+		if l.held {
 			l.out = append(l.out, p...)
-			if !l.held && !l.client {
-				l.flushLater()
+			return len(p), nil
+		}
+		if atMost, ok := l.canWait(p); ok {
+			l.out = append(l.out, p...)
+			if atMost > 0 {
+				l.flushWithin(atMost)
 			}
 			return len(p), nil
 		}
@@ -151,6 +163,10 @@ func (l *link) Write(p []byte) (int, error) {
 
 // send writes what was kept back, and p; the lock is held.
 func (l *link) send(p []byte) error {
+	if !l.due.IsZero() {
+		l.flush.Stop()
+		l.due = time.Time{}
+	}
 	var err error
 	switch {
 	case len(l.out) == 0:
@@ -166,19 +182,27 @@ func (l *link) send(p []byte) error {
 	return err
 }
 
-// flushLater writes what is kept back if nothing else does; the lock is held.
-func (l *link) flushLater() {
-	if l.flush != nil {
-		l.flush.Reset(acceptDelay)
+// flushWithin writes what is kept back if nothing else does in time; the lock is held.
+func (l *link) flushWithin(d time.Duration) {
+	due := time.Now().Add(d)
+	switch {
+	case l.flush == nil:
+		l.flush = time.AfterFunc(d, l.flushNow)
+	case l.due.IsZero() || due.Before(l.due):
+		l.flush.Reset(d)
+	default:
 		return
 	}
-	l.flush = time.AfterFunc(acceptDelay, func() {
-		l.writing.Lock()
-		defer l.writing.Unlock()
-		if !l.held && len(l.out) > 0 && l.failed == nil {
-			l.failed = l.send(nil)
-		}
-	})
+	l.due = due
+}
+
+func (l *link) flushNow() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.due = time.Time{}
+	if !l.held && len(l.out) > 0 && l.failed == nil {
+		l.failed = l.send(nil)
+	}
 }
 
 func (l *link) Close() error {

@@ -10,22 +10,32 @@ import (
 	"glue-lsp/sandbox"
 )
 
-// writeCounter counts the writes of a client.
-type writeCounter struct {
+// callCounter counts the writes of a client, and the reads that gave something: as many
+// as the agent's writes where these are apart.
+type callCounter struct {
 	net.Conn
-	n atomic.Int64
+	writes, reads atomic.Int64
 }
 
-func (c *writeCounter) Write(p []byte) (int, error) {
-	c.n.Add(1)
+func (c *callCounter) Write(p []byte) (int, error) {
+	c.writes.Add(1)
 	return c.Conn.Write(p)
 }
 
-// A write is what costs a lane for a round trip: the frames that open and free an
-// operation's stream must not be writes of their own.
-func TestAnOperationIsOneWriteOfTheClient(t *testing.T) {
+func (c *callCounter) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.reads.Add(1)
+	}
+	return n, err
+}
+
+// A write is what costs a lane for a round trip, and what comes back is a call as well:
+// the frames that open and free an operation's stream must not be writes of their own,
+// nor what a short command does.
+func TestAnOperationIsOneWriteOfEitherEnd(t *testing.T) {
 	_, conn := startAgent(t, nil)
-	counter := &writeCounter{Conn: conn}
+	counter := &callCounter{Conn: conn}
 	c, err := Dial(testContext(t), counter, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -61,16 +71,27 @@ func TestAnOperationIsOneWriteOfTheClient(t *testing.T) {
 			return err
 		},
 	} {
-		const times = 20
-		before := counter.n.Load()
-		for range times {
-			if err := op(); err != nil {
-				t.Fatalf("%s: %v", name, err)
+		const times, rounds = 20, 10
+		for round := 1; ; round++ {
+			writes, reads := counter.writes.Load(), counter.reads.Load()
+			for range times {
+				if err := op(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
 			}
-		}
-		// One more each may be on its way from before.
-		if n := counter.n.Load() - before; n > times+1 {
-			t.Errorf("%s %d times were %d writes", name, times, n)
+			writes, reads = counter.writes.Load()-writes, counter.reads.Load()-reads
+			// One more each may be on its way from before.
+			if writes > times+1 {
+				t.Errorf("%s %d times were %d writes", name, times, writes)
+			}
+			if reads <= times+times/4 {
+				break
+			}
+			// An answer that this machine makes wait does not wait for its company.
+			if round == rounds {
+				t.Errorf("%s %d times were %d reads", name, times, reads)
+				break
+			}
 		}
 	}
 }

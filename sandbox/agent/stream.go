@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"glue-lsp/sandbox"
 )
@@ -45,6 +46,12 @@ func (s *stream) send(v any) error {
 		return s.fail(&sandbox.Error{Kind: sandbox.TooLarge, Message: "the message is too large for the agent's protocol"})
 	}
 	return s.fail(s.f.write(frameMessage, nil, b))
+}
+
+// sendLast sends a message that only the end follows, and goes with it.
+func (s *stream) sendLast(v any) error {
+	s.gather()
+	return s.send(v)
 }
 
 // recv reads the next JSON message into v. It gives io.EOF after the other side's
@@ -103,6 +110,22 @@ func (s *stream) Write(p []byte) (int, error) {
 
 // gather lets small frames wait for company until the end.
 func (s *stream) gather() { s.f.sendMu.Lock(); s.f.gather = true; s.f.sendMu.Unlock() }
+
+// answerDelay is how long an answer waits for what follows it.
+const answerDelay = 4 * time.Millisecond
+
+// gatherFor lets small frames wait for company for a time, or until the end. The result
+// ends that early, and sends nothing.
+func (s *stream) gatherFor(d time.Duration) (stop func()) {
+	s.gather()
+	t := time.AfterFunc(d, func() {
+		s.f.sendMu.Lock()
+		defer s.f.sendMu.Unlock()
+		s.f.gather = false
+		_ = s.f.flushLocked() // the next write fails the same way
+	})
+	return func() { t.Stop() }
+}
 
 // flush sends what waits for company.
 func (s *stream) flush() error {

@@ -73,7 +73,7 @@ func (t *trees) servePopulate(ctx context.Context, a populateArgs, s *stream) er
 	if err := t.populate(ctx, w, bundle); err != nil {
 		return err
 	}
-	return s.send(nothing{})
+	return s.sendLast(nothing{})
 }
 
 func (t *trees) serveCapture(ctx context.Context, a captureArgs, s *stream) error {
@@ -94,7 +94,7 @@ func (t *trees) servePrepare(ctx context.Context, a captureArgs, s *stream) erro
 	if err := t.prepare(ctx, w); err != nil {
 		return err
 	}
-	return s.send(nothing{})
+	return s.sendLast(nothing{})
 }
 
 // readCaptureWish reads what follows a capture's arguments.
@@ -139,7 +139,7 @@ func tellCapture(s *stream, capture func(captureSink) (sandbox.CaptureResult, er
 			return err
 		}
 	}
-	return s.send(captureReply{Done: &captureDone{done.Token, done.Changed}})
+	return s.sendLast(captureReply{Done: &captureDone{done.Token, done.Changed}})
 }
 
 func (t *trees) serveWrite(ctx context.Context, a writeTreeArgs, s *stream) error {
