@@ -63,6 +63,11 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
+	// A reader of the output that is gone must not end this before what the command changed
+	// was kept. Not by Ignore, which the command would inherit.
+	brokenPipe := make(chan os.Signal, 1)
+	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	defer signal.Stop(brokenPipe)
 	r := &interrupts{cancelOpening: stop}
 	go r.listen(signals)
 
@@ -147,23 +152,13 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 		size := terminalSize(out)
 		o.PTY = &size
 	}
-	var mu sync.Mutex
-	lineEnded := true
-	o.Sink = func(st sandbox.Stream, _ int64, p []byte) error {
-		mu.Lock()
-		defer mu.Unlock()
-		w := os.Stdout
-		if st == sandbox.Stderr {
-			w = os.Stderr
-		}
-		lineEnded = p[len(p)-1] == '\n'
-		_, err := w.Write(p)
-		return err
-	}
+	printed := newOutput()
+	o.Sink = printed.write
 	e, err := s.Start(ctx, o)
 	if err != nil {
 		return startFailure(err), err
 	}
+	printed.running(e)
 	r.running(e)
 	defer r.running(nil)
 	if tty {
@@ -186,7 +181,7 @@ func runIn(ctx context.Context, s *session.Session, argv []string, r *interrupts
 	if err != nil {
 		return exitFailure, err
 	}
-	if tty && !lineEnded {
+	if tty && !printed.endsLine() {
 		fmt.Fprint(os.Stderr, "\r\n") // the terminal is still raw
 	}
 	return res.ExitCode, nil

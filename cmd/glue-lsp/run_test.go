@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -119,6 +120,41 @@ func TestRunPassesOutputStatusAndChangesOn(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(p.home, "sessions"))
 	if err != nil || len(left) != 0 {
 		t.Errorf("a session without anything left to return stays: %v %v", left, err)
+	}
+}
+
+func TestWhereNobodyReadsTheOutputTheCommandEndsAndItsChangesAreKept(t *testing.T) {
+	for name, command := range map[string]string{
+		"a command that a broken pipe ends": "echo made >new.txt; yes",
+		"one that would go on":              "trap '' PIPE; echo made >new.txt; while :; do echo more; done",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPerson(t)
+			cmd := p.glue("run", "--apply=yes", "--", "sh", "-c", command)
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			var errs bytes.Buffer
+			cmd.Stdout, cmd.Stderr = w, &errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
+				t.Error(err)
+			}
+			r.Close()
+			_ = cmd.Wait()
+			if !cmd.ProcessState.Exited() || cmd.ProcessState.ExitCode() <= 128 {
+				t.Errorf("it ended by %s", cmd.ProcessState)
+			}
+			p.sees(errs.String(), "A new.txt", "Applied.")
+			if got := p.read("new.txt"); got != "made\n" {
+				t.Errorf("new.txt: %q", got)
+			}
+		})
 	}
 }
 
