@@ -124,7 +124,22 @@ type handedLane struct {
 	holder net.Conn // to that program
 }
 
-func (l *handedLane) Close() error { return errors.Join(l.duplex.Close(), l.holder.Close()) }
+func (l *handedLane) Close() error {
+	for _, end := range []any{l.r, l.w} {
+		if f, ok := end.(*os.File); ok {
+			hangUp(f)
+		}
+	}
+	return errors.Join(l.duplex.Close(), l.holder.Close())
+}
+
+// hangUp tells the peer of a socket that it has ended, whoever else has it open, a
+// launcher for one. Of a pipe it does nothing.
+func hangUp(f *os.File) {
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
+	}
+}
 
 // awaited makes files of descriptors whose Close ends a read and a write in progress. It
 // takes them over, also when they are of no use.

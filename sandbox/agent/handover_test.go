@@ -65,6 +65,19 @@ func TestALaneThatCannotBeHandedOverIsCopied(t *testing.T) {
 	}
 }
 
+func TestTheEndOfAHandedSocketIsSeenThoughOthersHaveItOpen(t *testing.T) {
+	peer, mine := socketPair(t)
+	defer mine.Close() // as a launcher would keep it
+	lane, _, answer, err := offered(t, func(c net.Conn) { _ = sendFiles(c, mine, mine) })
+	if err != nil || answer != handoverTaken {
+		t.Fatalf("got %q, %v", answer, err)
+	}
+	lane.Close()
+	if _, err := peer.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // offered has takeOver answer a program that does what send says after it was asked for
 // the lane's ends.
 func offered(t *testing.T, send func(net.Conn)) (lane, greeted io.ReadWriteCloser, answer byte, err error) {
