@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"go.lsp.dev/protocol"
 
 	"glue-lsp/workspace"
@@ -36,13 +38,8 @@ type clientCapabilities struct {
 			HonorsChangeAnnotations  bool      `json:"honorsChangeAnnotations,omitzero"`
 		} `json:"codeAction,omitzero"`
 	} `json:"textDocument,omitzero"`
-	Experimental struct {
-		Glue struct {
-			EditUnsavedOnly bool `json:"editUnsavedOnly,omitzero"`
-			Review          bool `json:"review,omitzero"`
-		} `json:"glue,omitzero"`
-	} `json:"experimental,omitzero"`
-	Window struct {
+	Experimental experimentalCapabilities `json:"experimental,omitzero"`
+	Window       struct {
 		WorkDoneProgress bool `json:"workDoneProgress,omitzero"`
 		ShowDocument     struct {
 			Support bool `json:"support,omitzero"`
@@ -54,6 +51,24 @@ type clientCapabilities struct {
 // killedGrace is how long the sandboxes of a client that kills its server outlive it: each
 // time that the person quits.
 const killedGrace = 3 * time.Second
+
+// experimentalCapabilities are what a client says beside LSP, which leaves their form to
+// it: what is no object says nothing to this server.
+type experimentalCapabilities struct {
+	Glue struct {
+		EditUnsavedOnly bool `json:"editUnsavedOnly,omitzero"`
+		Review          bool `json:"review,omitzero"`
+	} `json:"glue,omitzero"`
+}
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (c *experimentalCapabilities) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != '{' {
+		return dec.SkipValue()
+	}
+	type plain experimentalCapabilities
+	return json.UnmarshalDecode(dec, (*plain)(c))
+}
 
 type clientInfo struct {
 	Name    string `json:"name,omitzero"`

@@ -96,26 +96,44 @@ func (s *Server) codeAction(_ context.Context, p *codeActionParams) ([]protocol.
 }
 
 // sessionActions are what a person can do with the sessions, for clients that have no
-// views of their own. What an earlier session left is told apart by its time.
+// views of their own. What an earlier session left is told apart by its time, and open
+// sessions, where there are several, by their folders.
 func (s *Server) sessionActions() []protocol.Command {
 	var out []protocol.Command
-	each := func(is func(session.Info) bool, title, command string) {
-		for _, info := range s.news.that(is) {
+	several := len(s.news.that(isOpen)) > 1
+	add := func(title, command string, infos []session.Info) {
+		for _, info := range infos {
 			which := title
-			if !isOpen(info) {
+			switch {
+			case !isOpen(info):
 				which += " of " + info.CreatedAt.Local().Format("15:04:05")
+			case several:
+				which += " of " + path.Base(info.Folder)
 			}
 			out = append(out, newCommand(which, command, sessionRef{Session: info.ID}))
 		}
 	}
+	each := func(is func(session.Info) bool, title, command string) { add(title, command, s.news.that(is)) }
 	each(hasChanges, titleReturn, commandReturn)
 	each(hasChanges, titleShow, commandDiff)
 	if len(s.news.that(func(i session.Info) bool { return isOpen(i) && len(i.Execs) > 0 })) > 0 {
 		out = append(out, newCommand(titleStop, commandStop, stopArgs{}))
 	}
-	each(func(i session.Info) bool { return i.Undoable }, titleUndo, commandUndo)
+	add(titleUndo, commandUndo, lastReturns(s.news.that(func(i session.Info) bool { return i.Undoable })))
 	each(isOpen, titleClose, commandClose)
 	return out
+}
+
+// lastReturns leaves ended sessions out that another one has followed on their folder: each
+// of them can be undone for as long as the server lives, and there may be many.
+func lastReturns(oldestFirst []session.Info) []session.Info {
+	ended := map[string]string{}
+	for _, info := range oldestFirst {
+		if !isOpen(info) {
+			ended[info.Folder] = info.ID
+		}
+	}
+	return slices.DeleteFunc(oldestFirst, func(i session.Info) bool { return !isOpen(i) && ended[i.Folder] != i.ID })
 }
 
 func (s *Server) actionsFor(t *target, p *codeActionParams) []protocol.Command {

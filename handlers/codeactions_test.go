@@ -148,6 +148,28 @@ func TestEachEndedSessionIsNamedByItsTime(t *testing.T) {
 	}
 }
 
+func TestOpenSessionsAreToldApartByTheirFolders(t *testing.T) {
+	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
+	for id, folder := range map[string]string{"s1": "/w/one", "s2": "/w/two"} {
+		c.server.sessionChanged(session.Info{ID: id, State: session.Ready, Folder: folder})
+	}
+	if got := actionTitles(t, c); got != "Close sandbox of one, Close sandbox of two" {
+		t.Errorf("the actions are %s", got)
+	}
+}
+
+func TestOfManyEndedSessionsTheLastOfEachFolderCanBeUndone(t *testing.T) {
+	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
+	for i, x := range []struct{ id, folder string }{{"s1", "/w"}, {"s2", "/w"}, {"s3", "/v"}} {
+		c.server.sessionChanged(session.Info{
+			ID: x.id, State: session.Closed, Undoable: true, Folder: x.folder, CreatedAt: time.Date(2026, 5, 4, 3, 2, i, 0, time.Local),
+		})
+	}
+	if got := actionTitles(t, c); got != "Undo the last return from sandbox of 03:02:01, Undo the last return from sandbox of 03:02:02" {
+		t.Errorf("the actions are %s", got)
+	}
+}
+
 func TestReturnIsOfferedWhileThereAreChanges(t *testing.T) {
 	c := openedFile(t, `{}`, "file:///w/x.md", "markdown", "prose")
 	info := session.Info{ID: "s1", State: session.Ready, Folder: "/w", Checkpoint: session.CheckpointInfo{Seq: 1, ChangedFiles: 2}}

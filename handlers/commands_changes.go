@@ -72,7 +72,10 @@ func (s *Server) stopCommand(p *stopArgs) (started, error) {
 	}
 	for _, id := range ids {
 		_, ex, err := s.command(id)
-		if err != nil {
+		switch {
+		case err != nil && p.ExecID == "":
+			continue // it has ended since it was told of; the others have not
+		case err != nil:
 			return started{}, err
 		}
 		s.work("Stopping", func(ctx context.Context, _ *progress) (func(), error) { return nil, ex.Cancel(ctx) })

@@ -82,7 +82,9 @@ func (s *Server) startPlanned(ref sessionRef, t runTarget) (started, error) {
 	if err != nil {
 		return started{}, err
 	}
-	return s.startRun(ref, plan.title, plan.file, plan.options)
+	return s.startRun(ref, plan.title, plan.file, func(sess *session.Session) (session.ExecOptions, error) {
+		return plan.options(sess, "")
+	})
 }
 
 // startRun runs something in the background and tells what came of it.
@@ -135,10 +137,14 @@ func (s *Server) sessionFor(ctx context.Context, id, file string, report *progre
 		return m.Get(id)
 	}
 	if file != "" {
+		var nearest session.Info
 		for _, info := range s.news.that(isOpen) {
-			if isBelow(inRealFolder(file), info.Folder) {
-				return m.Get(info.ID)
+			if isBelow(inRealFolder(file), info.Folder) && len(info.Folder) > len(nearest.Folder) {
+				nearest = info
 			}
+		}
+		if nearest.ID != "" {
+			return m.Get(nearest.ID)
 		}
 	} else {
 		sess, err := m.Get("")

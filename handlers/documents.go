@@ -191,12 +191,34 @@ func (d *documents) snapshot() []workspace.Document {
 		if !reloaded[doc.Path] {
 			continue
 		}
-		if onDisk := readDisk(doc.Path, maxDocumentBytes); onDisk != nil && sameText(doc.Text, onDisk) {
+		if isOnDisk(doc) {
 			out[i].Changed = false
 			d.settle(doc)
 		}
 	}
 	return out
+}
+
+func isOnDisk(doc workspace.Document) bool {
+	onDisk := readDisk(doc.Path, maxDocumentBytes)
+	return onDisk != nil && sameText(doc.Text, onDisk)
+}
+
+// settleReloaded looks whether a document's one change since it was clean was the editor's,
+// before the next one could make that unknowable.
+func (d *documents) settleReloaded(path string) {
+	d.mu.Lock()
+	doc := d.byPath[path]
+	if doc == nil || !doc.reloaded || doc.dropped {
+		d.mu.Unlock()
+		return
+	}
+	doc.shared = true
+	as := workspace.Document{Path: doc.path, Version: doc.version, Text: doc.text}
+	d.mu.Unlock()
+	if isOnDisk(as) {
+		d.settle(as)
+	}
 }
 
 // settle marks a document clean that holds what is on disk, if it is still the same: the

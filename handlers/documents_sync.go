@@ -90,7 +90,9 @@ func (s *Server) didChangeRaw(_ context.Context, raw json.RawMessage) error {
 		}
 		return fmt.Errorf("%s: %w", path, decodeErr)
 	}
-	return s.warned(docs.change(path, p.TextDocument.Version, p.ContentChanges))
+	err = docs.change(path, p.TextDocument.Version, p.ContentChanges)
+	docs.settleReloaded(path)
+	return s.warned(err)
 }
 
 func (s *Server) didSave(_ context.Context, p *didSaveParams) error {

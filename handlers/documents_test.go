@@ -269,3 +269,18 @@ func TestABufferThatTheEditorReloadedFromDiskIsNotUnsavedText(t *testing.T) {
 		t.Error("text whose file is gone does not count")
 	}
 }
+
+func TestABufferThatWasReloadedAgainAndAgainIsNotUnsavedText(t *testing.T) {
+	c, file, uri, now := opened(t, "utf-16", "one\n", "one\n")
+	now()
+	for version, text := range []string{"two\n", "three\n", "four\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.notify("textDocument/didChange", fmt.Sprintf(`{"textDocument":{"uri":"%s","version":%d},"contentChanges":[{"text":%q}]}`, uri, version+2, text))
+		c.call("glue/doctor", `{}`) // the change has come
+	}
+	if d := now(); d.Changed {
+		t.Error("a buffer that nobody looked at between its reloads counts as changed")
+	}
+}

@@ -143,7 +143,7 @@ func (s *Server) exec(ctx context.Context, p *execParams) (execResult, error) {
 		if err != nil {
 			return execResult{}, err
 		}
-		planned, err := plan.options(sess)
+		planned, err := plan.options(sess, o.Cwd)
 		if err != nil {
 			return execResult{}, err
 		}

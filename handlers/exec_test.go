@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/json"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,7 +137,7 @@ func TestF20_OneSlowCommandBlocksNothingElse(t *testing.T) {
 }
 
 func TestAFileATestAndASelectionRunByTheirRunners(t *testing.T) {
-	c, folder, _ := opensSession(t, map[string]string{"d/hello.sh": "echo \"from $0\"\n"})
+	c, folder, info := opensSession(t, map[string]string{"d/hello.sh": "echo \"from $0\"\n"})
 	uri := fileURI(filepath.Join(folder, "d", "hello.sh"))
 	run := func(target string) string {
 		t.Helper()
@@ -145,6 +146,10 @@ func TestAFileATestAndASelectionRunByTheirRunners(t *testing.T) {
 	}
 	if got := run(`{"uri":"` + uri + `"}`); got != "from ./d/hello.sh" {
 		t.Errorf("the file printed %q", got)
+	}
+	elsewhere := into[execResult](t, c.call("glue/exec", `{"run":{"uri":"`+uri+`"},"cwd":"d"}`))
+	if got, want := strings.TrimSpace(elsewhere.Stdout.Data+elsewhere.Stderr.Data), "from "+path.Join(info.Cwd, "d/hello.sh"); got != want {
+		t.Errorf("the file printed %q from another folder, not %q", got, want)
 	}
 	c.notify("textDocument/didOpen", `{"textDocument":{"uri":"`+uri+`","languageId":"shellscript","version":1,"text":"echo one\necho two\n"}}`)
 	if got := run(`{"uri":"` + uri + `","range":{"start":{"line":1,"character":0},"end":{"line":2,"character":0}}}`); got != "two" {

@@ -82,6 +82,16 @@ func TestInitializeSaysWhatIsOffered(t *testing.T) {
 	}
 }
 
+func TestExperimentalCapabilitiesOfAnyFormAreAccepted(t *testing.T) {
+	for _, experimental := range []string{`null`, `true`, `5`, `"x"`, `["a"]`, `{}`, `{"other":[1]}`, `{"glue":null}`} {
+		c := connect(t, Options{})
+		c.initialize(`{"capabilities":{"experimental":` + experimental + `}}`)
+		if got := c.server.peer.Load().client; got.reviews || got.edit.UnsavedOnly {
+			t.Errorf("%s was taken for %+v", experimental, got)
+		}
+	}
+}
+
 func TestPositionEncodingFallsBackToUTF16(t *testing.T) {
 	for offered, want := range map[string]string{
 		`{}`: "utf-16", `{"general":{"positionEncodings":["utf-16"]}}`: "utf-16",

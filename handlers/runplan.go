@@ -27,11 +27,11 @@ func (t *runTarget) check(field string) error {
 	return nil
 }
 
-// runPlan is how a target is run.
+// runPlan is how a target is run, where cwd is not "" from another folder than the session's.
 type runPlan struct {
 	title   string
 	file    string // on the host
-	options func(*session.Session) (session.ExecOptions, error)
+	options func(sess *session.Session, cwd string) (session.ExecOptions, error)
 }
 
 // planRun finds the first runner that can run the target. Errors name members of field.
@@ -69,13 +69,17 @@ func (s *Server) planRun(field string, t runTarget) (runPlan, error) {
 	if r.identifiers && sub.name != "" && !isIdentifier(sub.name) {
 		return runPlan{}, badParam(field+".name", "%q is not a name of a test in this language", clip(sub.name, 80))
 	}
-	return runPlan{what + path.Base(file), file, func(sess *session.Session) (session.ExecOptions, error) {
-		where, err := fileInSandbox(sess.Info(), inRealFolder(file))
+	return runPlan{what + path.Base(file), file, func(sess *session.Session, cwd string) (session.ExecOptions, error) {
+		info := sess.Info()
+		where, err := fileInSandbox(info, inRealFolder(file))
 		if err != nil {
 			return session.ExecOptions{}, err
 		}
+		if cwd != "" && !path.IsAbs(where) {
+			where = path.Join(info.Cwd, where) // elsewhere it would name another file
+		}
 		sub.file = where
-		return session.ExecOptions{Command: fill(template(r), sub)}, nil
+		return session.ExecOptions{Command: fill(template(r), sub), Cwd: cwd}, nil
 	}}, nil
 }
 

@@ -72,7 +72,10 @@ func TestBothSidesOfAChangeCanBeRead(t *testing.T) {
 	c.refused("glue/session/version", `{"side":"mine","path":"a.txt"}`, wire.InvalidParams, "side: ")
 	c.refused("glue/session/version", `{"side":"base","path":"a.txt","offset":-1}`, wire.InvalidParams, "offset: ")
 	c.refused("glue/session/version", `{"side":"base","path":"new.txt"}`, wire.RequestFailed, "new.txt")
-	c.refused("glue/session/version", `{"side":"base","path":"../a.txt"}`, wire.RequestFailed, "")
+	c.refused("glue/session/version", `{"side":"base","path":"../a.txt"}`, wire.RequestFailed, "is not in the base version")
+	if d := into[diffResult](t, c.call("glue/session/diff", `{"path":"../a.txt"}`)); len(d.Files) != 0 || d.Patch != "" {
+		t.Errorf("outside of the tree there is %+v", d)
+	}
 	c.refused("workspace/textDocumentContent", `{"uri":"`+contentURI("base", info.ID, "new.txt")+`"}`, wire.RequestFailed, "")
 	c.refused("workspace/textDocumentContent", `{"uri":"glue-base:/nosuch/a"}`, wire.RequestFailed, "nosuch")
 }

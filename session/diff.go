@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"glue-lsp/internal/git"
 	"glue-lsp/internal/tree"
@@ -46,7 +47,9 @@ func (s *Session) Diff(ctx context.Context, path string) (Diff, error) {
 			d.Files = append(d.Files, c)
 		}
 	}
-	d.Patch, err = s.store.Patch(ctx, st.Agreed, offered, path, maxPatch)
+	if path == "" || filepath.IsLocal(path) {
+		d.Patch, err = s.store.Patch(ctx, st.Agreed, offered, path, maxPatch)
+	}
 	return d, err
 }
 
@@ -102,9 +105,12 @@ func (s *Session) Version(ctx context.Context, side, path string) (FileVersion, 
 	if side == "sandbox" {
 		id = st.Theirs
 	}
-	entry, err := s.store.Repo.Lookup(ctx, id, path)
-	if err != nil {
-		return FileVersion{}, err
+	var entry tree.Entry
+	if filepath.IsLocal(path) {
+		var err error
+		if entry, err = s.store.Repo.Lookup(ctx, id, path); err != nil {
+			return FileVersion{}, err
+		}
 	}
 	if !entry.Exists() {
 		return FileVersion{}, &Error{

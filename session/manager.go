@@ -346,7 +346,7 @@ func (m *Manager) ownedElsewhere(id string) bool {
 		return false
 	}
 	h := readHolder(file)
-	return h.PID != os.Getpid() && !h.Ending && h.alive()
+	return !h.mine() && !h.Ending && h.alive()
 }
 
 // markOrphan says what became of a session whose owner died with it open: what the

@@ -47,8 +47,8 @@ func (m *Manager) Recover(ctx context.Context, o RecoverOptions) ([]Info, error)
 		if !st.owed() {
 			continue
 		}
-		if isLocked(lock) && readHolder(lock).alive() {
-			if o.tellsLate(st.Folder) {
+		if h := readHolder(lock); isLocked(lock) && h.alive() {
+			if !h.mine() && o.tellsLate(st.Folder) {
 				m.awaitEnding(st.ID, o.Late)
 			}
 			continue
@@ -111,13 +111,17 @@ func (m *Manager) awaitEnding(id string, tell func(Info)) {
 }
 
 // untilEnding waits until the process that has a session ends it. It is false where that
-// process died with the session open: its editor may start another one that goes on.
+// process died with the session open: its editor may start another one that goes on; and
+// where this process has taken the session up, which then tells of it by itself.
 func (m *Manager) untilEnding(ctx context.Context, id string) bool {
 	lock := filepath.Join(m.sessionDir(id), "lock")
 	tick := time.NewTicker(endingLook)
 	defer tick.Stop()
 	for {
 		h := readHolder(lock)
+		if h.mine() {
+			return false
+		}
 		if h.Ending {
 			return true
 		}

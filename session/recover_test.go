@@ -521,7 +521,7 @@ func TestASessionThatAnotherProcessEndsIsToldOfOnceThatIsDone(t *testing.T) {
 			if ok, err := other.TryLock(); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
-			h := holder{PID: os.Getpid(), Session: s.ID(), Since: time.Now(), Ending: x.begins}
+			h := holder{PID: os.Getppid(), Session: s.ID(), Since: time.Now(), Ending: x.begins}
 			writeHolder(file, h)
 			late := make(chan Info, 1)
 			o := f.here()
@@ -549,4 +549,19 @@ func TestASessionThatAnotherProcessEndsIsToldOfOnceThatIsDone(t *testing.T) {
 			f.nothingLeft(s.ID())
 		})
 	}
+}
+
+func TestASessionOfThisProcessIsNotOneThatAnotherEnds(t *testing.T) {
+	f := newFixture(t).lasting()
+	s := f.open(OpenOptions{})
+	f.safe(s, "echo changed > one.txt")
+	o := f.here()
+	o.Late = func(info Info) { t.Errorf("told of %+v", info) }
+	if found := f.recover(o); len(found) != 0 {
+		t.Errorf("found %+v", found)
+	}
+	if _, err := s.Close(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.m.beside.Wait()
 }

@@ -238,6 +238,9 @@ func (h *holder) alive() bool {
 	return h.PID <= 0 || !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH)
 }
 
+// mine reports whether this process is the holder.
+func (h *holder) mine() bool { return h.PID == os.Getpid() }
+
 // isLocked reports whether a process holds the lock.
 func isLocked(file string) bool {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {

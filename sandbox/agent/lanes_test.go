@@ -319,7 +319,8 @@ func TestF28_AClientOverLanesOutlivesALaneThatIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close(testContext(t)) })
+	// Before the lanes are, whose end would have it make new ones.
+	defer func() { _ = c.Close(testContext(t)) }()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 200_000)
 	write := func() {
 		t.Helper()
