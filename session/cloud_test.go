@@ -26,6 +26,7 @@ type distantRuntime struct {
 	clones  []sandbox.CloneRequest
 	broken  bool // what was cloned is lost before the bundle comes
 	noClone bool
+	unfit   bool // no tree can be put into what was kept
 }
 
 type distantSandbox struct {
@@ -94,6 +95,13 @@ func (d *distantSandbox) CloneRemote(ctx context.Context, req sandbox.CloneReque
 		d.rt.t.Log("the clone was damaged:", os.MkdirAll(filepath.Join(d.dir, ".git", "objects", "pack"), 0o700))
 	}
 	return got, err
+}
+
+func (d *distantSandbox) Populate(ctx context.Context, req sandbox.PopulateRequest) error {
+	if d.rt.unfit && req.KeepIgnored {
+		return &sandbox.Error{Kind: sandbox.PermissionDenied, Op: "populate", Path: d.dir, Message: "rm: cannot remove 'deps'"}
+	}
+	return d.bareSandbox.Populate(ctx, req)
 }
 
 func (d *distantSandbox) Keep(context.Context) (string, error) {

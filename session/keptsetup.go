@@ -137,6 +137,16 @@ func (s *Session) began(info sandbox.Info, entries []tree.Entry) {
 	}
 }
 
+// notFilled forgets the image where a tree could not be put into what was made of it, or
+// every later session would fail on it too.
+func (s *Session) notFilled(ctx context.Context, err error) {
+	if s.sb.Info().Kept == "" || ctx.Err() != nil || isDead(err) {
+		return
+	}
+	s.m.o.Log("session %s: what setup made before is not used again: %v", s.ID(), err)
+	_ = os.Remove(s.keptSetup.file)
+}
+
 // lostKept notes that the sandbox has lost what it started with: setup is due.
 func (s *Session) lostKept() {
 	s.update(func(st *state) { st.Setup = setupState{} })

@@ -102,6 +102,21 @@ func TestF30_WhereWhatSetupMadeIsGoneItRunsAgainAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestF30_WhatSetupMadeThatNoTreeGoesIntoIsNotTriedAgain(t *testing.T) {
+	f, rt, o, runs := keeping(t)
+	s := f.open(o)
+	f.run(s, "true")
+	f.end(s)
+	rt.unfit = true
+	if _, err := f.m.Open(context.Background(), OpenOptions{Folder: f.repo, Setup: o.Setup}, nil); err == nil || !strings.Contains(err.Error(), "cannot remove 'deps'") {
+		t.Fatalf("the opening says %v", err)
+	}
+	s = f.open(o)
+	if got := f.output(s, "cat deps/made"); got != "1" || runs() != 2 {
+		t.Errorf("the next session has %q after %d runs", got, runs())
+	}
+}
+
 func TestF30_ASetupThatChangesTheTreeOrFailsOrLeavesSomethingRunningIsNotKept(t *testing.T) {
 	for name, command := range map[string]string{
 		"changes the tree":         "echo x > generated.txt",

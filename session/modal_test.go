@@ -136,11 +136,18 @@ func wholeToModal(f *fixture, use func(*modal.Options)) {
 }
 
 func TestF30_L5_WhatSetupMadeInModalIsKeptAsASnapshot(t *testing.T) {
-	f := newFixture(t)
+	eachTransport(t, snapshotInModal)
+}
+
+func snapshotInModal(f *fixture, use func(*modal.Options)) {
+	t := f.T
 	f.write(".gitignore", "deps/\n")
 	f.write("package-lock.json", "1\n")
 	f.commit("with a lock file")
-	rt := f.onModal(func(o *modal.Options) { o.Env = map[string]string{"HANDED_IN": "sesame"} })
+	rt := f.onModal(func(o *modal.Options) {
+		use(o)
+		o.Env = map[string]string{"HANDED_IN": "sesame"}
+	})
 	// Outside the tree too, and counted where it was made.
 	o := OpenOptions{Setup: []string{"echo ran >>/opt/runs; mkdir -p deps; cp package-lock.json deps/made"}}
 	s := f.open(o)
@@ -173,6 +180,56 @@ func TestF30_L5_WhatSetupMadeInModalIsKeptAsASnapshot(t *testing.T) {
 	}
 	if strings.Contains(f.kept(kept)+rt.ImageKey()[:0], "sesame") {
 		t.Error("what was noted of the snapshot holds a value of the environment")
+	}
+}
+
+func TestF30_T4_WhatSetupMadeInModalIsThereUnderATreeThatIsCloned(t *testing.T) {
+	eachTransport(t, snapshotUnderAClone)
+}
+
+func snapshotUnderAClone(f *fixture, use func(*modal.Options)) {
+	t := f.T
+	server := f.largeTree(gittest.Options{})
+	f.write(".gitignore", "deps/\n")
+	f.write("gone.txt", "of the first session\n")
+	f.onModal(use)
+	o := OpenOptions{BundleMaxBytes: mebi, Setup: []string{"echo ran >>/opt/runs; mkdir -p deps; echo made >deps/made"}}
+	s := f.open(o)
+	f.run(s, "echo of the first session >left.txt")
+	f.end(s)
+	if err := os.Remove(filepath.Join(f.repo, "gone.txt")); err != nil {
+		t.Fatal(err)
+	}
+	before := server.Requests()
+	s = f.open(o)
+	if b := s.Info().Bootstrap; b.Strategy != "clone" || server.Requests() == before {
+		t.Errorf("it went up by %+v; warnings %q", b, s.Info().Warnings)
+	}
+	if got := f.output(s, "cat deps/made /opt/runs; ls gone.txt left.txt 2>/dev/null; rm -r deps"); got != "made\nran" {
+		t.Errorf("the second session has %q", got)
+	}
+	f.inModal(s)
+}
+
+func TestF19_F30_WhatSetupMadeIsKeptInAnImageWithoutGitToo(t *testing.T) {
+	f := newFixture(t)
+	f.write(".gitignore", "deps/\n")
+	f.write("gone.txt", "of the first session\n")
+	f.onModal(func(o *modal.Options) { o.Transport, o.Image = "direct", "registry/glue-without-git" })
+	o := OpenOptions{Setup: []string{"echo ran >>/opt/runs; mkdir -p deps; echo made >deps/made"}}
+	s := f.open(o)
+	f.run(s, "true")
+	f.end(s)
+	if err := os.Remove(filepath.Join(f.repo, "gone.txt")); err != nil {
+		t.Fatal(err)
+	}
+	f.write("a.txt", "edited since\n")
+	s = f.open(o)
+	if got := f.output(s, "cat deps/made /opt/runs a.txt; ls gone.txt 2>/dev/null; ls /tmp/glue-bootstrap.* 2>/dev/null; ls -d /workspace*"); got != "made\nran\nedited since\n/workspace" {
+		t.Errorf("the second session has %q", got)
+	}
+	if got := f.giveBack(s); len(got.Files) > 0 {
+		t.Errorf("what was kept comes back as a change: %+v", got.Files)
 	}
 }
 

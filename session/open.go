@@ -263,6 +263,7 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 	}
 	p.say("filling the sandbox", 60)
 	if err := s.populate(ctx, up, p); err != nil {
+		s.notFilled(ctx, err)
 		return nil, err
 	}
 	if err := s.prepareEnding(ctx, s.sb); err != nil {

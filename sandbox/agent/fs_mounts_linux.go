@@ -6,26 +6,22 @@ import (
 	"strings"
 )
 
-// mountBelow names a mount point at dir or below it, "" if there is none. The list
-// is the kernel's, see proc(5) on /proc/self/mountinfo; where that cannot be read,
-// the removal itself will find out.
-func mountBelow(dir string) string {
+// mountPoints lists those of all that is mounted. The list is the kernel's, see proc(5) on
+// /proc/self/mountinfo; where that cannot be read, a removal itself will find out.
+func mountPoints() []string {
 	file, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer file.Close()
+	var out []string
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 5 {
-			continue
-		}
-		if at := unescapeMount(fields[4]); within(dir, at) {
-			return at
+		if fields := strings.Fields(lines.Text()); len(fields) >= 5 {
+			out = append(out, unescapeMount(fields[4]))
 		}
 	}
-	return ""
+	return out
 }
 
 // unescapeMount undoes the octal escapes of space, tab, newline and backslash.

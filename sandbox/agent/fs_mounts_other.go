@@ -2,5 +2,5 @@
 
 package agent
 
-// mountBelow names a mount point at dir or below it; here the removal itself finds out.
-func mountBelow(string) string { return "" }
+// mountPoints lists none; here a removal itself finds out.
+func mountPoints() []string { return nil }

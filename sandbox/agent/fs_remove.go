@@ -72,3 +72,13 @@ func forgiving(force bool, err error) error {
 	}
 	return err
 }
+
+// mountBelow names a mount point at dir or below it, "" if there is none.
+func mountBelow(dir string) string {
+	for _, at := range mountPoints() {
+		if within(dir, at) {
+			return at
+		}
+	}
+	return ""
+}

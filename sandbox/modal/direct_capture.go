@@ -92,7 +92,7 @@ func (c *capture) look() error {
 	c.present, c.stamps = map[string]bool{}, map[string]stamped{}
 	pruned := prune
 	var err error
-	c.began, err = c.list(c.ctx, "capture", c.info.Root, 0, prune, func(e listed) error {
+	c.began, err = c.list(c.ctx, "capture", c.info.Root, listWish{prune: prune}, func(e listed) error {
 		dir, name := path.Split(e.path)
 		dir = strings.TrimSuffix(dir, "/")
 		switch {

@@ -64,25 +64,34 @@ const (
 	maxPrunes = 300
 )
 
-// list lists what is under dir. Folders in prune, relative to it, are not entered. depth
-// bounds how deep it goes; 0 is no bound. The records come in find's order: a folder
-// before what is in it.
-func (d *direct) list(ctx context.Context, op, dir string, depth int, prune []string, each func(listed) error) (listing, error) {
+// listWish says what of a folder is listed.
+type listWish struct {
+	depth int      // how deep; 0 is no bound
+	prune []string // folders, relative to it, that are left out
+	repos bool     // repositories' own folders as well
+}
+
+// list lists what is under dir. The records come in find's order: a folder before what is
+// in it.
+func (d *direct) list(ctx context.Context, op, dir string, w listWish, each func(listed) error) (listing, error) {
 	f, err := d.spool(op)
 	if err != nil {
 		return listing{}, err
 	}
 	defer drop(f)
 	word := newNonce()
-	how, deep := "stat", ""
+	how, deep, without := "stat", "", ".git"
 	if d.has.gnuFind {
 		how = "gnu"
 	}
-	if depth > 0 {
-		deep = strconv.Itoa(depth)
+	if w.depth > 0 {
+		deep = strconv.Itoa(w.depth)
 	}
-	args := []string{word, dir, how, deep}
-	for _, p := range prune[:min(len(prune), maxPrunes)] {
+	if w.repos {
+		without = ""
+	}
+	args := []string{word, dir, how, deep, without}
+	for _, p := range w.prune[:min(len(w.prune), maxPrunes)] {
 		args = append(args, "./"+globQuoted(p))
 	}
 	if _, err := d.sh(ctx, op, dir, script{name: "list.sh", args: args, out: f.Name(), max: maxListedBytes}); err != nil {

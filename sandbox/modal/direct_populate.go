@@ -73,8 +73,20 @@ func (d *direct) checkBundle(req *sandbox.PopulateRequest) error {
 // fillByGit sends the bundle and has git inside take it.
 func (d *direct) fillByGit(ctx context.Context, req sandbox.PopulateRequest) error {
 	const op = "populate"
+	what := "empty"
+	switch {
+	case req.OverClone:
+		what = "clone"
+	case req.KeepIgnored:
+		what = "kept"
+	}
 	if !req.OverClone {
 		if err := d.canBeFilled(req); err != nil {
+			return err
+		}
+	}
+	if req.KeepIgnored {
+		if err := d.clearForKept(ctx, op, req); err != nil {
 			return err
 		}
 	}
@@ -90,7 +102,7 @@ func (d *direct) fillByGit(ctx context.Context, req sandbox.PopulateRequest) err
 	if err := d.failed(ctx, op, "", d.sendBundle(ctx, send)); err != nil {
 		return err
 	}
-	args := append([]string{d.info.Root, bootstrapBundle, req.Commit, req.Branch, string(req.Format), flag(req.OverClone)}, req.Shallow...)
+	args := append([]string{d.info.Root, bootstrapBundle, req.Commit, req.Branch, string(req.Format), what}, req.Shallow...)
 	_, err := d.sh(ctx, op, d.info.Root, script{name: "populate.sh", with: []string{"git.sh"}, args: args})
 	return err
 }
@@ -135,7 +147,7 @@ func (d *direct) trust(ctx context.Context, entries []tree.Entry) error {
 	}
 	t := &d.trees
 	var all []listed
-	l, err := d.list(ctx, "populate", d.info.Root, 0, nil, func(e listed) error {
+	l, err := d.list(ctx, "populate", d.info.Root, listWish{prune: t.prunes}, func(e listed) error {
 		if k := known[e.path]; k.Exists() && k.Mode == modeOf(e.stamp.mode) && k.Mode != tree.Symlink && k.Size == e.stamp.size {
 			all = append(all, e)
 		}

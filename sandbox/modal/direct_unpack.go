@@ -48,7 +48,12 @@ func (d *direct) fillByFiles(ctx context.Context, req sandbox.PopulateRequest) e
 			return badBundle(fmt.Errorf("the content of %q is not in it", clip(e.Path, 200)))
 		}
 	}
-	if _, err := d.sh(ctx, op, d.info.Root, script{name: "unpack.sh", args: []string{d.info.Root, ""}}); err != nil {
+	if req.KeepIgnored {
+		err = d.clearForKept(ctx, op, req)
+	} else {
+		_, err = d.sh(ctx, op, d.info.Root, script{name: "unpack.sh", args: []string{d.info.Root, ""}})
+	}
+	if err != nil {
 		return err
 	}
 	if len(req.Entries) == 0 {

@@ -11,6 +11,7 @@ import (
 var (
 	_ sandbox.ImageRuntime = (*Runtime)(nil)
 	_ sandbox.Keeper       = (*agentBox)(nil)
+	_ sandbox.Keeper       = (*direct)(nil)
 	_ sandbox.Archiver     = (*agentBox)(nil)
 	_ sandbox.Archiver     = (*direct)(nil)
 	_ sandbox.Archiver     = (*remains)(nil)
@@ -29,11 +30,14 @@ func (r *Runtime) ImageKey() string {
 	return string(b)
 }
 
-// Keep makes a snapshot of the sandbox's files, which Modal keeps for a month. Secrets and
-// variables are no files, and volumes are not part of it.
+// Keep implements [sandbox.Keeper].
 func (b *agentBox) Keep(ctx context.Context) (string, error) { return b.held.Archive(ctx) }
 
-// Archive implements [sandbox.Archiver], with an agent and without.
+// Keep implements [sandbox.Keeper].
+func (d *direct) Keep(ctx context.Context) (string, error) { return d.held.Archive(ctx) }
+
+// Archive makes a snapshot of the sandbox's files, which Modal keeps for a month. Secrets
+// and variables are no files, and volumes are not part of it.
 func (h *held) Archive(ctx context.Context) (string, error) {
 	p, err := h.process(ctx)
 	if err != nil {

@@ -62,7 +62,6 @@ func (r *Runtime) enterDirectly(ctx context.Context, h *held) (sandbox.Sandbox, 
 	}
 	h.mu.Lock()
 	h.state.Transport = Direct
-	h.info.Kept = "" // what a snapshot holds besides a tree only the agent can sort out
 	h.mu.Unlock()
 	if err := h.ready(ctx, p); err != nil {
 		return nil, err

@@ -112,6 +112,7 @@ func populateTests(caps Caps) []test {
 			}
 		}},
 	}
+	tests = append(tests, keptTests...)
 	if caps.Git {
 		return append(tests, gitTests...)
 	}

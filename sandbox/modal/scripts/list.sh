@@ -1,11 +1,11 @@
-# Lists the tree under $2, but for repositories' own folders: $1 a word that begins each
-# record, $3 gnu for find's -printf or stat, $4 at most how deep, "" for all; then patterns
-# of folders that are left out. Every record names its path last.
-word=$1 how=$3 depth=$4
+# Lists the tree under $2: $1 a word that begins each record, $3 gnu for find's -printf or
+# stat, $4 at most how deep, "" for all, $5 a name that is left out everywhere, "" for none;
+# then patterns of folders that are left out. Every record names its path last.
+word=$1 how=$3 depth=$4 without=$5
 cd -- "$2" 2>/dev/null || absent "$2"
-shift 4
+shift 5
 n=$#
-set -- "$@" '(' -name .git -prune ')'
+set -- "$@" '(' -name "$without" -prune ')'
 while [ "$n" -gt 0 ]; do
   skip=$1
   shift

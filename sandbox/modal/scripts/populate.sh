@@ -1,6 +1,8 @@
 # Fills the tree $1 from the bundle $2 with a repository in it: $3 the commit, $4 the branch
-# or "", $5 the object format, $6 1 where it goes over a clone; then commits without parents.
-root=$1 bundle=$2 commit=$3 branch=$4 format=$5 over=$6
+# or "", $5 the object format, $6 what the tree is to hold before: empty (what an image has
+# there is moved aside), kept (that stays) or clone (it goes over one); then commits without
+# parents.
+root=$1 bundle=$2 commit=$3 branch=$4 format=$5 before=$6
 shift 6
 mkdir -p -- "$root" && cd -- "$root" || exit 1
 said=$(mktemp /tmp/.glue-XXXXXXXXXX) || exit 1
@@ -14,7 +16,7 @@ empty() {
     there "$f" && rm -rf -- "./$f"
   done
 }
-if [ "$over" != 1 ]; then
+if [ "$before" = empty ]; then
   aside=
   for f in * .[!.]* ..?*; do
     there "$f" || continue
@@ -26,7 +28,7 @@ if [ "$over" != 1 ]; then
 fi
 trap finish EXIT
 bad() { no invalidParams "the bundle cannot be used: $1$(tail -n 1 "$said" | tr '\n' ' ')"; }
-if [ "$over" != 1 ]; then
+if [ "$before" != clone ]; then
   if [ "$format" = sha1 ]; then g init --quiet --template= 2>"$said"
   else g init --quiet --template= --object-format="$format" 2>"$said"
   fi || no unavailable "$(tail -n 1 "$said")"
@@ -48,7 +50,7 @@ g bundle list-heads "$bundle" | while read -r id name; do
 done
 g reset --hard --quiet "$commit" 2>"$said" || no unavailable "$(tail -n 1 "$said")"
 # Of a clone only what HEAD reaches stays, and then nothing is cut off.
-if [ "$over" = 1 ] && g -c repack.writeBitmaps=false repack -a -d -q -n --window=0 2>/dev/null; then
+if [ "$before" = clone ] && g -c repack.writeBitmaps=false repack -a -d -q -n --window=0 2>/dev/null; then
   g prune --expire=now 2>/dev/null
   [ $# != 0 ] || rm -f .git/shallow
 fi
