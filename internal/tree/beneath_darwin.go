@@ -17,9 +17,10 @@ func renameExclusive(dir int, from, to string) error {
 }
 
 // exchange swaps two names within dir. errors.ErrUnsupported where the file system
-// cannot.
-func exchange(dir int, a, b string) error {
-	return orUnsupported(unix.RenameatxNp(dir, a, dir, b, unix.RENAME_SWAP))
+// cannot. Watchers hear of two moves, that of name's file first: the last that they hear
+// of name is that a file came, not that one went.
+func exchange(dir int, name, other string) error {
+	return orUnsupported(unix.RenameatxNp(dir, name, dir, other, unix.RENAME_SWAP))
 }
 
 // orUnsupported: see renameatx_np in rename(2) of macOS.

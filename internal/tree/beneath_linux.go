@@ -34,9 +34,10 @@ func renameExclusive(dir int, from, to string) error {
 }
 
 // exchange swaps two names within dir. errors.ErrUnsupported where the file system
-// cannot.
-func exchange(dir int, a, b string) error {
-	return orUnsupported(unix.Renameat2(dir, a, dir, b, unix.RENAME_EXCHANGE))
+// cannot. Watchers hear of two moves, that of name's file first: the last that they hear
+// of name is that a file came, not that one went.
+func exchange(dir int, name, other string) error {
+	return orUnsupported(unix.Renameat2(dir, name, dir, other, unix.RENAME_EXCHANGE))
 }
 
 // orUnsupported tells the ways in which kernels and file systems say that they do

@@ -92,7 +92,7 @@ func (w writing) settle(was, will Entry, save func(*Content) error) error {
 		return writeErrorIf(w.path, renameNew(w.dir, temp, w.name))
 	case was.Exists() && will.Exists() && found.Same(will):
 		// It was swapped and the old one not yet deleted.
-		if err := exchange(w.dir, temp, w.name); err != nil {
+		if err := exchange(w.dir, w.name, temp); err != nil {
 			return writeError(w.path, err)
 		}
 		return w.drop(temp, will, nil)

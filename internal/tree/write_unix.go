@@ -237,7 +237,7 @@ func (w writing) replace(temp string, expect Entry) error {
 	if err != nil {
 		return writeError(w.path, err)
 	}
-	err = exchange(w.dir, temp, w.name)
+	err = exchange(w.dir, w.name, temp)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return w.replaceInTwoSteps(temp, expect)
@@ -259,7 +259,7 @@ func (w writing) replace(temp string, expect Entry) error {
 // putBack undoes a swap: what is under the temporary name gets its name back, unless
 // somebody has replaced our file in between; then theirs, being newer, stays.
 func (w writing) putBack(temp string, mine stat) error {
-	if err := exchange(w.dir, temp, w.name); err != nil {
+	if err := exchange(w.dir, w.name, temp); err != nil {
 		// Somebody removed our file: theirs takes the free name.
 		return writeErrorIf(w.path, renameNew(w.dir, temp, w.name))
 	}
