@@ -100,13 +100,16 @@ func (t *trees) emptyRoot() error {
 	return nil
 }
 
+// clearRoot is for after a failure. What a volume holds is nobody's to remove.
 func (t *trees) clearRoot() {
 	list, err := t.strangers("")
 	if err != nil {
 		return
 	}
 	for _, name := range list {
-		_ = os.RemoveAll(filepath.Join(t.root, name))
+		if at := filepath.Join(t.root, name); mountBelow(at) == "" {
+			_ = os.RemoveAll(at)
+		}
 	}
 }
 

@@ -147,9 +147,14 @@ func TestAVolumeInTheWorkspaceIsNotEmptiedForATree(t *testing.T) {
 			}
 			wantError(t, clear(""), sandbox.Conflict, "with space")
 			wantError(t, clear("other\n", tree.Entry{Path: "a/with space/also.txt"}), sandbox.Conflict, "with space")
-			if out, _ := printed(t, sb, sandbox.ExecRequest{Argv: []string{"cat", "a/with space/mine"}, Cwd: root}); out != "x\n" {
-				t.Errorf("the volume holds %q", out)
+			wantError(t, sb.Remove(within(t), root+"/a", true, false), sandbox.Unsupported, "mount")
+			held := func(after string) {
+				t.Helper()
+				if out, _ := printed(t, sb, sandbox.ExecRequest{Argv: []string{"cat", "a/with space/mine"}, Cwd: root}); out != "x\n" {
+					t.Errorf("after %s the volume holds %q", after, out)
+				}
 			}
+			held("refusals")
 			if transport == Direct {
 				if err := clear("with space\n"); err != nil {
 					t.Error(err)
@@ -158,6 +163,12 @@ func TestAVolumeInTheWorkspaceIsNotEmptiedForATree(t *testing.T) {
 					t.Errorf("there is %q", out)
 				}
 			}
+			err := sb.Populate(within(t), sandbox.PopulateRequest{
+				KeepIgnored: true, Ignore: []tree.IgnoreFile{{Content: []byte("with space\n")}},
+				Commit: strings.Repeat("a", 40), Format: tree.SHA1, Bundle: strings.NewReader("no bundle"),
+			})
+			wantError(t, err, sandbox.InvalidParams, "bundle")
+			held("a tree that could not be filled in")
 		})
 	}
 }

@@ -44,3 +44,21 @@ guard() {
   [ "$1" -ef / ] && no unsupported "the workspace and what holds it stay where they are"
   return 0
 }
+# Succeeds if something is mounted at the folder $1 or in it: what a volume holds is nobody's
+# to remove. Mount points stand in octal escapes there, see proc(5).
+mounted() {
+  [ -r /proc/self/mountinfo ] || return 1
+  in=$(cd -P -- "$1" && pwd -P | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g')
+  while read -r _ _ _ _ at _; do
+    case $at in "$in" | "$in"/*) return 0 ;; esac
+  done </proc/self/mountinfo
+  return 1
+}
+# Empties this folder after a failure.
+empty_out() {
+  for f in * .[!.]* ..?*; do
+    there "$f" || continue
+    folder "$f" && mounted "./$f" && continue
+    rm -rf -- "./$f"
+  done
+}

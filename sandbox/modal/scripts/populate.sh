@@ -9,12 +9,7 @@ said=$(mktemp /tmp/.glue-XXXXXXXXXX) || exit 1
 filled=
 finish() {
   rm -f -- "$said"
-  [ -n "$filled" ] || empty
-}
-empty() {
-  for f in * .[!.]* ..?*; do
-    there "$f" && rm -rf -- "./$f"
-  done
+  [ -n "$filled" ] || empty_out
 }
 if [ "$before" = empty ]; then
   aside=

@@ -6,6 +6,7 @@ if ! there "$1"; then
 fi
 if folder "$1"; then
   [ "$2" = 1 ] || no isADirectory
+  mounted "$1" && no unsupported "something is mounted in it, which cannot be removed"
   rm -rf -- "$1"
 else
   rm -f -- "$1"

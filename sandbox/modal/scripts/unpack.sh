@@ -14,9 +14,7 @@ fi
 umask 022
 if ! tar -xpf "$2" 2>/dev/null; then
   rm -f -- "$2"
-  for f in * .[!.]* ..?*; do
-    there "$f" && rm -rf -- "./$f"
-  done
+  empty_out
   no unavailable "the files could not be unpacked"
 fi
 rm -f -- "$2"
