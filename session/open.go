@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -266,6 +267,9 @@ func (m *Manager) start(ctx context.Context, rt sandbox.Runtime, o OpenOptions, 
 		s.notFilled(ctx, err)
 		return nil, err
 	}
+	if err := s.makeCwd(ctx, up.snap.Entries); err != nil {
+		return nil, err
+	}
 	if err := s.prepareEnding(ctx, s.sb); err != nil {
 		return nil, err
 	}
@@ -374,4 +378,15 @@ func (u *undoList) run() {
 	for i := len(u.fs) - 1; i >= 0; i-- {
 		u.fs[i]()
 	}
+}
+
+// makeCwd makes the folder that commands start in where nothing of it goes up: it is there
+// on the host.
+func (s *Session) makeCwd(ctx context.Context, entries []tree.Entry) error {
+	info := s.sb.Info()
+	within, ok := strings.CutPrefix(info.Cwd, strings.TrimSuffix(info.Root, "/")+"/")
+	if !ok || slices.ContainsFunc(entries, func(e tree.Entry) bool { return strings.HasPrefix(e.Path, within+"/") }) {
+		return nil
+	}
+	return s.sb.Mkdir(ctx, info.Cwd, true)
 }

@@ -95,7 +95,7 @@ func (s *Session) giveBack(ctx context.Context, o ReturnOptions, p Progress) (*R
 	if err := s.openWorkspaceLocked(ctx); err != nil {
 		return nil, err
 	}
-	r := &returning{o: o, out: out, progress: p, receipt: receipt{mode: o.Mode}}
+	r := &returning{o: o, out: out, progress: p, receipt: receipt{mode: o.Mode, prior: s.snapshotState().LastReturn, settles: len(o.Resolutions) > 0}}
 	var so sum
 	for range rounds {
 		again, err := s.roundTrip(ctx, r)

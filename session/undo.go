@@ -37,6 +37,14 @@ type receipt struct {
 	unsent              []string
 	perms               map[string]fs.FileMode
 	mode                string
+	// prior is the record of the return before; this one belongs to it if it settles what
+	// that left open, or changes no file: to take it back alone would leave that for good.
+	prior   *lastReturn
+	settles bool
+}
+
+func (r *receipt) joins() bool {
+	return r.prior != nil && r.prior.Branch == "" && r.prior.Mode == r.mode && (r.settles || len(r.was) == 0)
 }
 
 type entries map[string]tree.Entry
@@ -89,23 +97,56 @@ func (s *Session) writeReceipt(ctx context.Context, r *receipt, plan *planned, g
 		return nil // the return before this one is still the last that did anything
 	}
 	last := &lastReturn{At: s.m.o.Now(), Mode: r.mode, Unsent: r.unsent, Perms: r.perms}
-	now := s.snapshotState().Agreed
-	for _, side := range []struct {
-		id   *string
-		base string
-		list entries
-	}{
-		{&last.Before, plan.host.Tree, r.was},
-		{&last.After, plan.host.Tree, r.is},
-		{&last.AgreedBefore, now, r.agreedWas},
-		{&last.AgreedAfter, now, r.agreedIs},
-	} {
-		if *side.id, err = s.store.Advance(ctx, side.base, side.list.list()); err != nil {
-			return err
+	prior := lastReturn{}
+	if r.joins() {
+		prior = *r.prior
+		last.Unsent = append(slices.Clone(prior.Unsent), r.unsent...)
+		last.Perms = maps.Clone(r.perms)
+		if last.Perms == nil {
+			last.Perms = map[string]fs.FileMode{}
 		}
+		maps.Copy(last.Perms, prior.Perms)
+	}
+	now := s.snapshotState().Agreed
+	if last.Before, last.After, err = s.receiptTrees(ctx, plan.host.Tree, prior.Before, prior.After, r.was, r.is); err != nil {
+		return err
+	}
+	if last.AgreedBefore, last.AgreedAfter, err = s.receiptTrees(ctx, now, prior.AgreedBefore, prior.AgreedAfter, r.agreedWas, r.agreedIs); err != nil {
+		return err
 	}
 	s.update(func(st *state) { st.LastReturn = last })
 	return nil
+}
+
+// receiptTrees are two trees that differ in what changed, and in what a joined record's
+// trees differ in. What is not as that record left it was changed by somebody else in
+// between, and only goes back to that.
+func (s *Session) receiptTrees(ctx context.Context, base, priorBefore, priorAfter string, was, is entries) (before, after string, err error) {
+	from := was
+	if priorBefore == "" {
+		priorBefore, priorAfter = base, base
+	} else {
+		names := slices.Collect(maps.Keys(was))
+		first, err := s.store.Entries(ctx, priorBefore, names)
+		if err != nil {
+			return "", "", err
+		}
+		left, err := s.store.Entries(ctx, priorAfter, names)
+		if err != nil {
+			return "", "", err
+		}
+		from = maps.Clone(was)
+		for _, path := range names {
+			if left[path].Same(was[path]) {
+				from[path] = at(path, first[path])
+			}
+		}
+	}
+	if before, err = s.store.Advance(ctx, priorBefore, from.list()); err != nil {
+		return "", "", err
+	}
+	after, err = s.store.Advance(ctx, priorAfter, is.list())
+	return before, after, err
 }
 
 func paths(list []tree.Entry) []string {

@@ -466,3 +466,39 @@ func TestUndoDeletesNoFileThatAnotherProgramWroteBelowUnsavedText(t *testing.T) 
 		})
 	}
 }
+
+func TestUndoTakesBackAReturnTogetherWithItsSettledConflicts(t *testing.T) {
+	for _, choice := range []string{workspace.ChooseMine, workspace.ChooseTheirs} {
+		t.Run(choice, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("notes.txt", "untracked\n")
+			s := f.open(OpenOptions{})
+			f.run(s, "sed -i s/two/TWO/ a.txt; echo n > n.txt; rm notes.txt; echo theirs > b.txt")
+			f.write("b.txt", "mine\n")
+			if r := f.giveBack(s); len(r.Conflicts) != 1 {
+				t.Fatalf("returned: %+v", r)
+			}
+			// Edited between the two, where the return changed it too.
+			f.write("n.txt", "n\nand mine\n")
+			r, err := s.Return(context.Background(), ReturnOptions{Apply: true, Resolutions: []workspace.Resolution{{Path: "b.txt", Choice: choice}}}, nil)
+			if err != nil || len(r.Conflicts) > 0 {
+				t.Fatalf("settled: %+v, %v", r, err)
+			}
+			if r := f.undo(s); !r.Applied || len(r.Conflicts) != 1 || r.Conflicts[0].Path != "n.txt" {
+				t.Fatalf("undo: %+v", r)
+			}
+			want := map[string]string{"notes.txt": "untracked\n", "b.txt": "mine\n", "n.txt": "n\nand mine\n"}
+			for name, content := range want {
+				if got := f.read(name); got != content {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+			if strings.Contains(f.read("a.txt"), "TWO") {
+				t.Error("a.txt was not taken back")
+			}
+			if diff := cmp.Diff([]string{"a.txt", "b.txt", "notes.txt"}, f.waiting(s)); diff != "" {
+				t.Errorf("offered again (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
