@@ -72,6 +72,21 @@ func TestR3_AnApplyOntoADirtyTreeKeepsItsEditsAndIsTakenBackWithThemStill(t *tes
 	}
 }
 
+func TestAnApplyThatLeavesAConflictSaysSoByItsStatus(t *testing.T) {
+	p := newPerson(t)
+	p.write("a.txt", "one\n")
+	id := p.leaves("echo theirs > a.txt; echo n > n.txt")
+	p.write("a.txt", "mine\n")
+	_, errs := p.does(exitFailure, "sessions", "apply", id, "--yes")
+	p.sees(errs, "conflict a.txt", "Applied.", "not all was applied", "--branch")
+	if got := p.read("n.txt"); got != "n\n" {
+		t.Errorf("n.txt: %q", got)
+	}
+	if got := p.read("a.txt"); got != "mine\n" {
+		t.Errorf("a.txt: %q", got)
+	}
+}
+
 func TestS7_F8_AppliedCommitsKeepAuthorsDatesAndMessagesThatNoMboxCanCarry(t *testing.T) {
 	p := newPerson(t)
 	id := p.leaves(`set -e

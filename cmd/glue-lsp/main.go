@@ -21,6 +21,9 @@ import (
 // command's own status is passed on, so it lies where commands' own seldom do.
 const exitFailure = 125
 
+// exitInterrupted is what shells give for a command that Ctrl-C ended.
+const exitInterrupted = 130
+
 func main() { os.Exit(mainCode()) }
 
 func mainCode() int {
@@ -52,8 +55,10 @@ editor to start.`,
   glue-lsp sessions list               changes that were not returned yet
   glue-lsp doctor                      check what sandboxes need`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args: cobra.NoArgs,
+		Args:    cobra.NoArgs,
+		Version: version,
 	}
+	root.SetVersionTemplate(versionLine())
 	serve := newServe(code)
 	root.RunE = serve.RunE
 	root.Flags().AddFlagSet(serve.Flags())

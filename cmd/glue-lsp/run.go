@@ -35,7 +35,12 @@ glue-lsp itself could not do what was asked.`,
 		Example: `  glue-lsp run -- make test
   glue-lsp run --apply=yes -- gofmt -w .
   glue-lsp run --apply=branch -- sh -c 'npm update && npm test'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name a command, such as: glue-lsp run -- make test")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch apply {
 			case "ask", "yes", "no", "branch":
@@ -87,6 +92,9 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	if err != nil {
 		return exitFailure, fmt.Errorf("this folder is gone: %w", err)
 	}
+	if err := isProject(folder); err != nil {
+		return exitFailure, err
+	}
 	a.manager.Warm(a.settings.Runtime)
 	show := newStatusLine()
 	o := handlers.OpenOptions(a.settings, folder, "", nil)
@@ -98,7 +106,10 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 		s, err = a.manager.Open(ctx, o, show.progress)
 		show.clear()
 	}
-	if err != nil {
+	switch {
+	case err != nil && r.interrupted():
+		return exitInterrupted, errors.New("interrupted before the command ran; nothing was changed")
+	case err != nil:
 		return exitFailure, err
 	}
 	defer func() {
@@ -115,6 +126,26 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 		return status, errors.Join(err, offer(ctx, a, s, "no", keep, true))
 	}
 	return status, offer(ctx, a, s, apply, keep, r.ended())
+}
+
+// isProject refuses the folders that hold all of a machine or of a person: packing them
+// takes long, and is never what somebody meant.
+func isProject(folder string) error {
+	if _, ok := repositoryOf(folder); ok {
+		return nil
+	}
+	home, err := os.UserHomeDir()
+	for _, wide := range []string{"/", home} {
+		a, errA := os.Stat(folder)
+		b, errB := os.Stat(wide)
+		if errA == nil && errB == nil && os.SameFile(a, b) && (wide == "/" || err == nil) {
+			return &session.Error{
+				Kind: "unsupported", Op: "run a command", Message: folder + " is no project: all of it would go into the sandbox",
+				Hint: "change to a project's folder, or make this one a repository: git init",
+			}
+		}
+	}
+	return nil
 }
 
 // once remembers what was said.
@@ -268,6 +299,12 @@ func (r *interrupts) ended() bool {
 	return r.last
 }
 
+func (r *interrupts) interrupted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count > 0
+}
+
 func (r *interrupts) listen(signals <-chan os.Signal) {
 	for sig := range signals {
 		r.mu.Lock()
@@ -307,7 +344,8 @@ func offer(ctx context.Context, a *app, s *session.Session, apply string, keep, 
 	}
 	printDiffstat(os.Stderr, d.Files)
 	if apply == "ask" {
-		apply = ask(s, d, unattended)
+		apply = ask(ctx, s, d, unattended)
+		ctx = context.WithoutCancel(ctx) // an interrupt was an answer
 	}
 	o := session.ReturnOptions{Apply: true, Mode: "disk"}
 	switch apply {
@@ -345,18 +383,24 @@ func closeAndForget(ctx context.Context, a *app, s *session.Session) error {
 	return a.manager.Forget(ctx, s.ID())
 }
 
-// ask lets the person decide; without a terminal nothing is applied.
-func ask(s *session.Session, d session.Diff, unattended bool) string {
+// ask lets the person decide; without a terminal, and when ctx ends, nothing is applied.
+func ask(ctx context.Context, s *session.Session, d session.Diff, unattended bool) string {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil || unattended || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return "no"
 	}
 	defer tty.Close()
-	in := bufio.NewReader(tty)
+	typed, err := cancelreader.NewReader(tty)
+	if err != nil {
+		return "no"
+	}
+	defer context.AfterFunc(ctx, func() { typed.Cancel() })()
+	in := bufio.NewReader(typed)
 	for {
 		fmt.Fprint(tty, "Apply to this working tree? [y]es, [n]o (keep for later), [d]iff, [b]ranch: ")
 		line, err := in.ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) || line == "" {
+			fmt.Fprintln(tty)
 			return "no"
 		}
 		switch strings.ToLower(strings.TrimSpace(line)) {

@@ -158,6 +158,36 @@ func TestWhereNobodyReadsTheOutputTheCommandEndsAndItsChangesAreKept(t *testing.
 	}
 }
 
+func TestRunStartsInAFolderOfWhichNothingGoesUp(t *testing.T) {
+	p := newPerson(t)
+	p.write(".gitignore", "*.log\n")
+	if err := os.MkdirAll(filepath.Join(p.repo, "objs", "deep"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.write("objs/deep/x.log", "ignored\n")
+	cmd := p.glue("run", "--", "pwd")
+	cmd.Dir = filepath.Join(p.repo, "objs", "deep")
+	if out, err := cmd.Output(); err != nil || string(out) != "/workspace/objs/deep\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	if list, _ := p.does(0, "sessions", "list"); !strings.Contains(list, "Nothing is waiting") {
+		t.Errorf("the folder counts as a change: %s", list)
+	}
+}
+
+func TestRunRefusesAHomeFolder(t *testing.T) {
+	p := newPerson(t)
+	home := t.TempDir()
+	p.env = append(p.env, "HOME="+home)
+	cmd := p.glue("run", "--", "true")
+	cmd.Dir = home
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != exitFailure {
+		t.Errorf("it ended by %v", cmd.ProcessState)
+	}
+	p.sees(string(out), "is no project", "git init")
+}
+
 func TestRunReadsItsStandardInput(t *testing.T) {
 	p := newPerson(t)
 	cmd := p.glue("run", "--", "tr", "a-z", "A-Z")
@@ -465,8 +495,19 @@ func TestVersionAndHelp(t *testing.T) {
 		out, _ := p.does(0, args...)
 		p.sees(out, "Examples:")
 	}
-	_, errs := p.does(exitFailure, "no-such-command")
-	p.sees(errs, "no-such-command")
+	short, _ := p.does(0, "--version")
+	long, _ := p.does(0, "version")
+	if short != long {
+		t.Errorf("--version says %q, version %q", short, long)
+	}
+	for said, args := range map[string][]string{
+		"no-such-command":   {"no-such-command"},
+		"glue-lsp run --":   {"run"},
+		"glue-lsp sessions": {"sessions", "apply"},
+	} {
+		_, errs := p.does(exitFailure, args...)
+		p.sees(errs, said)
+	}
 	out, _ = p.does(0, "completion", "bash")
 	p.sees(out, "complete")
 }

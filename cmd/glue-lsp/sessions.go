@@ -32,7 +32,12 @@ func newSessions() *cobra.Command {
 func oneSession(use, short, example string, run func(cmd *cobra.Command, a *app, s *session.Session) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " ID", Short: short, Example: example,
-		Args:              cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one session; `glue-lsp sessions list` shows their ids")
+			}
+			return nil
+		},
 		ValidArgsFunction: completeSessions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := newApp(session.Options{})
@@ -299,9 +304,12 @@ func newSessionsApply() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			printReturn(out, s.ID(), ret)
-			if !ret.Applied {
+			left := printReturn(out, s.ID(), ret)
+			switch {
+			case !ret.Applied:
 				return errors.New("nothing was applied")
+			case left:
+				return errors.New("not all was applied")
 			}
 			return nil
 		})

@@ -119,7 +119,7 @@ func printDiffstat(w io.Writer, files []workspace.Change) {
 		fmt.Fprintf(w, " %s %s  %s%s\n", colour(w, m.sgr, m.mark), name, detail, note)
 		added, deleted = added+c.Additions, deleted+c.Deletions
 	}
-	fmt.Fprintf(w, "%d %s changed, %d insertions(+), %d deletions(-)\n", len(files), plural(len(files), "file"), added, deleted)
+	fmt.Fprintf(w, "%d %s changed, %d %s(+), %d %s(-)\n", len(files), plural(len(files), "file"), added, plural(added, "insertion"), deleted, plural(deleted, "deletion"))
 }
 
 func plural(n int, word string) string {
@@ -152,6 +152,9 @@ func printReturn(w io.Writer, id string, r *session.Return) (left bool) {
 	}
 	if len(r.Conflicts)+len(r.Skipped) > 0 || !r.Applied && left {
 		fmt.Fprintf(w, "What was not applied is kept as session %s (glue-lsp sessions show %s).\n", id, id)
+		if len(r.Conflicts) > 0 {
+			fmt.Fprintf(w, "Change your version and apply again, or take the sandbox's beside it: glue-lsp sessions apply %s --branch NAME\n", id)
+		}
 	}
 	return left
 }

@@ -11,6 +11,10 @@ import (
 // version is set at build time: -ldflags "-X main.version=…".
 var version = "dev"
 
+func versionLine() string {
+	return fmt.Sprintf("glue-lsp %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -29,7 +33,7 @@ func newVersion() *cobra.Command {
 					"version": version, "revision": revision, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 				})
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "glue-lsp %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 			return nil
 		},
 	}
