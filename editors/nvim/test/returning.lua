@@ -120,6 +120,20 @@ t.eq(e:lines('glue://merge/both.txt'), {
 e:command('w')
 e:told('still has a conflict marker')
 e:lua([[vim.api.nvim_buf_set_lines(0, 1, 8, false, { 'my own and theirs' })]])
+-- Asked for again, it is the merge that was begun, in its tab or after that was closed.
+local panes = [[return #vim.api.nvim_tabpage_list_wins(0) == 3 and vim.wo.diff]]
+for _, away in ipairs({ 'tabfirst', 'tabclose' }) do
+  e:command(away)
+  e:wait('the first tab', [[return vim.fn.tabpagenr() == 1]])
+  e:command('GlueConflicts')
+  e:wait('the merge after ' .. away, panes)
+  t.eq(e:lua([[return #vim.api.nvim_list_tabpages()]]), 2, 'tabs after ' .. away)
+  t.eq(
+    e:lua([[return vim.api.nvim_buf_get_lines(0, 0, -1, false)]]),
+    { 'first', 'my own and theirs', 'third' },
+    'the result after ' .. away
+  )
+end
 -- A copy settles nothing, and what was typed into mine meanwhile is not overwritten.
 e:command('w ' .. t.path('copy.txt'))
 e:told('a copy is in')

@@ -188,6 +188,23 @@ end
 ---@type table<integer, table> per result buffer
 local open_merges = {}
 
+---The result of a merge with this text of the sandbox's that was begun and not settled.
+---@param session glue.Session
+---@param path string
+---@param theirs_text string
+---@return integer?
+local function begun(session, path, theirs_text)
+  for result, merge in pairs(open_merges) do
+    if
+      merge.session.id == session.id
+      and merge.conflict.path == path
+      and merge.theirs_text == theirs_text
+    then
+      return result
+    end
+  end
+end
+
 ---@param buf integer
 ---@param text string
 local function set_text(buf, text)
@@ -218,6 +235,32 @@ local function copy(result, path)
   end
 end
 
+---Shows the three texts of a merge, in the tab that has them or a new one.
+---@param result integer
+local function show(result)
+  local merge = open_merges[result]
+  if merge.tab and vim.api.nvim_tabpage_is_valid(merge.tab) then
+    vim.api.nvim_set_current_tabpage(merge.tab)
+    return
+  end
+  vim.cmd('tabnew')
+  local empty = vim.api.nvim_get_current_buf()
+  local left = vim.api.nvim_get_current_win()
+  vim.cmd('rightbelow vsplit')
+  local middle = vim.api.nvim_get_current_win()
+  vim.cmd('rightbelow vsplit')
+  local right = vim.api.nvim_get_current_win()
+  local path = merge.conflict.path
+  diff.pane(left, merge.mine.buf, ' mine: ' .. path)
+  diff.pane(middle, result, ' result: edit and :w, or :GlueConflicts mine/theirs', true)
+  local theirs = documents.open(documents.uri('sandbox', merge.session.id, path))
+  diff.pane(right, theirs, ' sandbox: ' .. path)
+  pcall(vim.api.nvim_buf_delete, empty, {})
+  vim.api.nvim_set_current_win(middle)
+  vim.api.nvim_win_set_cursor(middle, { first_marker(result) or 1, 0 })
+  merge.tab = vim.api.nvim_get_current_tabpage()
+end
+
 ---Opens one conflict in a tab of its own: mine, the result, the sandbox's. Waits.
 local function open_text(client, session, conflict)
   local host = sessions.host_root(session, client)
@@ -233,6 +276,12 @@ local function open_text(client, session, conflict)
     choose_side(client, session, conflict)
     return
   end
+  local before = begun(session, conflict.path, theirs_text)
+  if before then
+    open_merges[before].mine.buf = mine.buf
+    show(before)
+    return
+  end
   local text, problem =
     merged(mine.text, (base_text:gsub('\r\n', '\n')), (theirs_text:gsub('\r\n', '\n')), sides)
   if not text then
@@ -240,7 +289,6 @@ local function open_text(client, session, conflict)
     choose_side(client, session, conflict)
     return
   end
-  local theirs = documents.open(documents.uri('sandbox', session.id, conflict.path))
   local result = ui.scratch('glue://merge/' .. conflict.path)
   vim.bo[result].undolevels = vim.o.undolevels
   vim.bo[result].buftype = 'acwrite'
@@ -248,30 +296,16 @@ local function open_text(client, session, conflict)
   set_text(result, text)
   documents.colour(result, conflict.path)
   vim.bo[result].modified = true
-
-  vim.cmd('tabnew')
-  local empty = vim.api.nvim_get_current_buf()
-  local left = vim.api.nvim_get_current_win()
-  vim.cmd('rightbelow vsplit')
-  local middle = vim.api.nvim_get_current_win()
-  vim.cmd('rightbelow vsplit')
-  local right = vim.api.nvim_get_current_win()
-  diff.pane(left, mine.buf, ' mine: ' .. conflict.path)
-  diff.pane(middle, result, ' result: edit, then :w   (:GlueConflicts mine or theirs)')
-  diff.pane(right, theirs, ' sandbox: ' .. conflict.path)
-  pcall(vim.api.nvim_buf_delete, empty, {})
-  vim.api.nvim_set_current_win(middle)
-  local marker = first_marker(result)
-  vim.api.nvim_win_set_cursor(middle, { marker or 1, 0 })
   open_merges[result] = {
     client_id = client.id,
     session = session,
     conflict = conflict,
     mine = mine,
+    theirs_text = theirs_text,
     path = path,
     name = vim.api.nvim_buf_get_name(result),
-    tab = vim.api.nvim_get_current_tabpage(),
   }
+  show(result)
   vim.api.nvim_create_autocmd('BufWriteCmd', {
     buffer = result,
     callback = function(args)

@@ -34,9 +34,11 @@ end
 ---@param win integer
 ---@param buf integer
 ---@param title string
-local function pane(win, buf, title)
+---@param from_start? boolean cut a title that is too long at its end, not at its start
+local function pane(win, buf, title, from_start)
   vim.api.nvim_win_set_buf(win, buf)
-  vim.api.nvim_set_option_value('winbar', ui.literal(title), { win = win, scope = 'local' })
+  local bar = ui.literal(title) .. (from_start and '%<' or '')
+  vim.api.nvim_set_option_value('winbar', bar, { win = win, scope = 'local' })
   vim.api.nvim_win_call(win, function()
     vim.cmd.diffthis()
   end)

@@ -16,6 +16,8 @@ local dim = vim.api.nvim_create_namespace('glue.output')
 ---@field title string
 ---@field state string what the window's bar says
 ---@field running boolean
+---@field private since? number when it began to run, while it does
+---@field private clock? uv.uv_timer_t
 ---@field shown? fun(bytes: integer) acknowledges
 ---@field lines_of? fun(first: integer, lines: string[]) sees finished lines
 ---@field private feed glue.Feed
@@ -78,6 +80,7 @@ function M.new(title)
   vim.api.nvim_create_autocmd('BufWipeout', {
     buffer = buf,
     callback = function()
+      self:stop_clock()
       by_buf[buf] = nil
       all = vim.tbl_filter(function(one)
         return one ~= self
@@ -110,7 +113,14 @@ function M.winbar()
     return ''
   end
   local keys = self.running and '<C-c> cancel' or '<CR> go to file  q close'
-  return (' %s — %s   (%s)'):format(ui.short(self.title, 30), ui.short(self.state, 60), keys)
+  local state = ui.short(self.state, 60)
+  if self.since then
+    state = ('%s, %d s'):format(state, math.floor((vim.uv.now() - self.since) / 1000))
+  end
+  -- What is left of the line is the title's.
+  local room = vim.api.nvim_win_get_width(vim.g.statusline_winid or 0)
+    - vim.fn.strdisplaywidth(state .. keys)
+  return (' %s — %s   (%s)'):format(ui.short(self.title, math.max(room - 10, 20)), state, keys)
 end
 
 function Output:bar()
@@ -127,6 +137,32 @@ end
 function Output:set_state(text)
   self.state = text
   pcall(vim.cmd.redrawstatus, { bang = true })
+end
+
+---Shows how long it has run, from now on.
+function Output:start_clock()
+  self:stop_clock()
+  self.since = vim.uv.now()
+  self.clock = assert(vim.uv.new_timer())
+  self.clock:start(
+    1000,
+    1000,
+    vim.schedule_wrap(function()
+      -- Not while a question is on the screen.
+      if self.clock and vim.api.nvim_get_mode().mode:match('^[nivVt\22]') then
+        pcall(vim.cmd.redrawstatus, { bang = true })
+      end
+    end)
+  )
+end
+
+---@private
+function Output:stop_clock()
+  if self.clock then
+    self.clock:stop()
+    self.clock:close()
+  end
+  self.clock, self.since = nil, nil
 end
 
 ---Shows the buffer at the bottom; the cursor stays where it is.
@@ -260,6 +296,7 @@ end
 ---@param state string
 function Output:finish(state)
   self.running = false
+  self:stop_clock()
   self:flush()
   self:set_state(state)
 end

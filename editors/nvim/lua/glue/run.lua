@@ -89,7 +89,7 @@ local function report(run, result, session)
   -- One line: a message that is longer has to be dismissed.
   local parts = { ('%s: %s'):format(ui.short(title, 20), text) }
   if found > 0 then
-    parts[#parts + 1] = ('%d in :copen'):format(found)
+    parts[#parts + 1] = ui.count(found, 'place') .. ' in :copen'
   end
   local info = sessions.wait(session.id, function(info)
     return info.checkpoint.seq >= result.checkpoint
@@ -151,6 +151,10 @@ local function listen(run, session, client)
   streams.add(run.id, {
     client_id = client.id,
     take = function(bytes)
+      -- What was done before it could start is over.
+      if run.received == 0 and not run.cancelled then
+        run.output:set_state('running')
+      end
       run.received = run.received + #bytes
       run.output:push(bytes)
     end,
@@ -202,6 +206,7 @@ function M.start(buf, what)
       return
     end
     output:set_state('running')
+    output:start_clock()
     listen(run, session, client)
     run.started = true
     local result, err = client_module.request(client, 'glue/exec', {
@@ -255,6 +260,7 @@ function M.regain(client, session)
       run.client_id = client.id
       listen(run, session, client)
       run.output:set_state('running')
+      run.output:start_clock()
       local result, err = client_module.request(client, 'glue/exec/attach', {
         execId = run.id,
         fromByte = run.received,
