@@ -112,6 +112,11 @@ vscode-real: vscode modalemu python $(VSCODE)/test/node_modules/.package-lock.js
 vscode-test: vscode-real # the extension in real VS Code, in a browser
 	cd $(VSCODE)/test && npm test --silent -- --retries $(RERUN)
 
+.PHONY: vscode-floor
+vscode-floor: vscode-real ## the same in the oldest VS Code that the extension promises to run in
+	@scripts/install-vscode $(TOOLS)/vscode-floor floor
+	cd $(VSCODE)/test && GLUE_TEST_VSCODE=$(abspath $(TOOLS))/vscode-floor npm test --silent
+
 .PHONY: screenshots
 screenshots: vscode-real ## take the pictures of VS Code in docs/images
 	cd $(VSCODE)/test && npm run --silent screenshots

@@ -31,7 +31,7 @@ async function examine(glue: Glue, reports: Reports): Promise<void> {
     const document = await vscode.workspace.openTextDocument(report);
     await vscode.window.showTextDocument(document, { preview: true });
   } catch (error) {
-    await tell('The check was not made', error);
+    await tell(glue, 'The check was not made', error);
   }
 }
 

@@ -78,11 +78,18 @@ function startWhenOfUse(glue: Host): void {
   void start();
 }
 
+// Pressed again while it restarts, the command waits for the same start.
 function restartCommand(glue: Host): vscode.Disposable {
-  return vscode.commands.registerCommand('glue.restartServer', async () => {
-    await messages.progress(
-      { location: vscode.ProgressLocation.Notification, title: 'Restarting the server' },
-      () => glue.supervisor.restart().catch(() => undefined),
-    );
-  });
+  let restarting: Thenable<void> | undefined;
+  const restart = async (): Promise<void> => {
+    try {
+      await messages.progress(
+        { location: vscode.ProgressLocation.Notification, title: 'Restarting the server' },
+        () => glue.supervisor.restart().catch(() => undefined), // it was told
+      );
+    } finally {
+      restarting = undefined;
+    }
+  };
+  return vscode.commands.registerCommand('glue.restartServer', () => (restarting ??= restart()));
 }

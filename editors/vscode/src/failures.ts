@@ -1,9 +1,10 @@
 // Tells a person what went wrong, with the buttons that help.
 import * as vscode from 'vscode';
+import type { Glue } from './glue';
 import * as messages from './messages';
 import type { FailureKind } from './protocol';
-import { explain, failureOf, isCancelled } from './protocol';
-import { ToldError } from './server/supervisor';
+import { CutOffError, detailsOf, explain, failureOf, isCancelled } from './protocol';
+import { ToldError } from './server/lifecycle';
 import { sentence } from './words';
 
 interface Help {
@@ -44,18 +45,24 @@ function help(title: string, command: string, ...args: unknown[]): Help {
 
 // isTold reports whether there is nothing more to say of an error: the person cancelled
 // it, or knows of it.
-export function isTold(error: unknown): boolean {
+function isTold(error: unknown): boolean {
   return (
     isCancelled(error) || error instanceof ToldError || error instanceof vscode.CancellationError
   );
 }
 
-// tell shows an error under what was being done; "Try Again" does retry. Errors that are
-// told are not shown again.
-export async function tell(doing: string, error: unknown, retry?: () => unknown): Promise<void> {
+// tell shows an error under what was being done, and logs it; "Try Again" does retry. Errors
+// that are told are not shown again.
+export async function tell(
+  glue: Glue,
+  doing: string,
+  error: unknown,
+  retry?: () => unknown,
+): Promise<void> {
   if (isTold(error)) {
     return;
   }
+  glue.log.error(`${doing}: ${detailsOf(error)}`);
   const buttons = buttonsFor(error, retry);
   const text = `${doing}: ${sentence(explain(error))}`;
   const chosen = await messages.error(text, ...buttons.map((b) => b.title));
@@ -65,7 +72,9 @@ export async function tell(doing: string, error: unknown, retry?: () => unknown)
 function buttonsFor(error: unknown, retry: (() => unknown) | undefined): Help[] {
   const failure = failureOf(error);
   const buttons: Help[] = [];
-  if (failure !== undefined && retry !== undefined && passing.includes(failure.kind)) {
+  const passes =
+    error instanceof CutOffError || (failure !== undefined && passing.includes(failure.kind));
+  if (passes && retry !== undefined) {
     buttons.push({ title: 'Try Again', press: retry });
   }
   const known = failure && helps[failure.kind];

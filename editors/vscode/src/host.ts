@@ -5,11 +5,12 @@ import { DidChangeConfigurationNotification, WorkDoneProgress } from 'vscode-lan
 import type { Glue, OnProgress, ServerState } from './glue';
 import * as messages from './messages';
 import type { ClientNotifications, Method, Requests, ServerNotifications } from './protocol';
-import { CutOffError } from './protocol';
+import { CutOffError, detailsOf } from './protocol';
 import type { GlueClient } from './server/client';
 import { Supervisor } from './server/supervisor';
 import { Sessions } from './sessions';
 import { concernsServerPath, readSettings, section, serverKeys } from './settings/settings';
+import { ToldSettings } from './settings/told';
 
 const concernsRunning: ReadonlySet<Method> = new Set([
   'glue/exec/stdin',
@@ -22,7 +23,7 @@ type Handler<M extends keyof ServerNotifications> = (params: ServerNotifications
 export class Host implements Glue, vscode.Disposable {
   readonly sessions = new Sessions();
   readonly supervisor: Supervisor;
-  private readonly keys: readonly string[];
+  private readonly settings: ToldSettings;
   private readonly outputs = new vscode.EventEmitter<ServerNotifications['glue/exec/output']>();
   private readonly changes = new vscode.EventEmitter<ServerNotifications['glue/session/changed']>();
   private tokens = 0;
@@ -32,12 +33,13 @@ export class Host implements Glue, vscode.Disposable {
     readonly log: vscode.LogOutputChannel,
     middleware: (glue: Glue) => Middleware,
   ) {
-    this.keys = serverKeys(context.extension);
+    const keys = serverKeys(context.extension);
+    this.settings = new ToldSettings(() => readSettings(keys));
     this.supervisor = new Supervisor({
       context,
       log,
       middleware: middleware(this),
-      settings: () => readSettings(this.keys),
+      settings: () => this.settings.first(),
       connected: (client) => {
         this.listen(client);
       },
@@ -48,17 +50,22 @@ export class Host implements Glue, vscode.Disposable {
         this.sessions.set(session);
       }),
       this.onDidChangeState((state) => {
-        if (state !== 'running') {
+        if (state === 'running') {
+          this.sendSettings(); // they may have changed while it was starting
+        } else {
           this.sessions.clear();
         }
       }),
       vscode.workspace.onDidChangeConfiguration((e) => {
         if (e.affectsConfiguration(section)) {
-          this.settingsChanged(concernsServerPath(e));
+          this.sendSettings();
+        }
+        if (concernsServerPath(e)) {
+          void this.offerRestart();
         }
       }),
       vscode.workspace.onDidGrantWorkspaceTrust(() => {
-        this.settingsChanged(false);
+        this.sendSettings();
       }),
     );
   }
@@ -131,7 +138,8 @@ export class Host implements Glue, vscode.Disposable {
     try {
       return await client.sendRequest<Requests[M]['result']>(method, params, token);
     } catch (error) {
-      throw client.isRunning() ? error : new CutOffError(error);
+      const isThere = client.isRunning() && this.supervisor.client === client;
+      throw isThere ? error : new CutOffError(error);
     }
   }
 
@@ -147,17 +155,22 @@ export class Host implements Glue, vscode.Disposable {
     );
   }
 
-  private settingsChanged(serverPath: boolean): void {
+  private sendSettings(): void {
     const client = this.supervisor.client;
-    void client?.sendNotification(DidChangeConfigurationNotification.type, {
-      settings: { glue: readSettings(this.keys) },
-    });
-    if (serverPath) {
-      void this.offerRestart();
+    const news = client && this.settings.news();
+    if (news !== undefined) {
+      client
+        ?.sendNotification(DidChangeConfigurationNotification.type, { settings: { glue: news } })
+        .catch((error: unknown) => {
+          this.log.warn(`The settings were not sent: ${detailsOf(error)}`);
+        });
     }
   }
 
   private async offerRestart(): Promise<void> {
+    if (this.state === 'stopped') {
+      return; // the next start reads it
+    }
     if (this.state !== 'running') {
       this.supervisor.restart().catch(() => undefined);
       return;
@@ -169,7 +182,7 @@ export class Host implements Glue, vscode.Disposable {
       restart,
     );
     if (chosen === restart) {
-      this.supervisor.restart().catch(() => undefined);
+      await vscode.commands.executeCommand('glue.restartServer');
     }
   }
 }

@@ -72,20 +72,47 @@ export interface Report {
   increment?: number;
 }
 
-// progress shows what goes on for as long as the work does.
-export function progress<T>(
+// What takes no longer flashes no progress. VS Code also leaves out a message that is the
+// fourth within 0.8 s, and that may be the one that tells what came of it.
+const progressAfterMs = 1000;
+
+// progress shows what goes on for as long as the work does, if that is long.
+export async function progress<T>(
   options: vscode.ProgressOptions & { title: string },
   work: (progress: vscode.Progress<Report>, token: vscode.CancellationToken) => Thenable<T>,
-): Thenable<T> {
-  const cleaned = { ...options, title: shown(options.title) };
-  return vscode.window.withProgress(cleaned, (bar, token) => {
-    const report = (value: Report): void => {
-      const message = value.message === undefined ? {} : { message: shown(value.message) };
-      const increment = value.increment === undefined ? {} : { increment: value.increment };
-      bar.report({ ...message, ...increment });
-    };
-    return work({ report }, token);
-  });
+): Promise<T> {
+  const cancel = new vscode.CancellationTokenSource();
+  let show: (value: Report) => void = () => undefined;
+  let done = 0; // per cent that were reported before there was a bar
+  let latest: string | undefined;
+  const report = (value: Report): void => {
+    done += value.increment ?? 0;
+    latest = value.message ?? latest;
+    show(value);
+  };
+  const working = Promise.resolve(work({ report }, cancel.token));
+  const timer = setTimeout(() => {
+    const cleaned = { ...options, title: shown(options.title) };
+    void vscode.window.withProgress(cleaned, async (bar, token) => {
+      token.onCancellationRequested(() => {
+        cancel.cancel();
+      });
+      show = ({ message, increment }) => {
+        bar.report({
+          ...(message !== undefined && { message: shown(message) }),
+          ...(increment !== undefined && { increment }),
+        });
+      };
+      show({ message: latest, increment: done });
+      await working.catch(() => undefined); // it fails where it was asked for
+    });
+  }, progressAfterMs);
+  try {
+    return await working;
+  } finally {
+    clearTimeout(timer);
+    cancel.dispose();
+  }
 }
 
 // statusMessage shows a line in the status bar for some time.

@@ -312,6 +312,21 @@ export function explain(error: unknown): string {
   return hint === undefined || message.includes(hint) ? message : `${message} (${hint})`;
 }
 
+// detailsOf is an error for the log: with its code and all that the server says of it, or
+// else where it was thrown, and with what it came from.
+export function detailsOf(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
+  const said = hasCode(error) ? `${error.message} ${JSON.stringify(codeAndData(error))}` : '';
+  const text = said === '' ? (error.stack ?? error.message) : said;
+  return error.cause === undefined ? text : `${text}\ncaused by: ${detailsOf(error.cause)}`;
+}
+
+function codeAndData({ code, data }: { code: unknown; data?: unknown }): object {
+  return data === undefined ? { code } : { code, data };
+}
+
 function hasCode(error: unknown): error is { code: number; data?: unknown } {
   return typeof error === 'object' && error !== null && 'code' in error;
 }

@@ -1,11 +1,12 @@
 // The commands that look after sandboxes themselves.
 import * as vscode from 'vscode';
+import { chooseSession, sessionItem } from './chooseSession';
 import { confirming } from './confirm';
-import { chooseFolder, usableFolders } from './folders';
+import { chooseFolder } from './folders';
 import { tell } from './failures';
 import type { Glue, OnProgress } from './glue';
 import * as messages from './messages';
-import type { Method, OpenParams, Requests, SessionInfo } from './protocol';
+import type { Method, OpenParams, Requests, SessionInfo, SessionRef } from './protocol';
 import { plainLine } from './run/clean';
 import { files } from './run/outcome';
 import { isOpen } from './sessions';
@@ -76,8 +77,8 @@ async function tellWarnings(info: SessionInfo): Promise<void> {
   }
 }
 
-async function checkpoint(glue: Glue, given: object): Promise<void> {
-  const session = await chooseSession(glue, given);
+async function checkpoint(glue: Glue, given: SessionRef): Promise<void> {
+  const session = await chooseSession(given.session, glue.sessions.open());
   if (session === undefined) {
     return;
   }
@@ -89,19 +90,19 @@ async function checkpoint(glue: Glue, given: object): Promise<void> {
   }
 }
 
-async function sync(glue: Glue, given: object): Promise<void> {
+async function sync(glue: Glue, given: SessionRef): Promise<void> {
   if (glue.sessions.open().length === 0) {
     await open(glue, {}); // what opens has the newest state
     return;
   }
-  const session = await chooseSession(glue, given);
+  const session = await chooseSession(given.session, glue.sessions.open());
   if (session === undefined) {
     return;
   }
   const doing = 'Sending edits to the sandbox';
   const r = await confirming(glue, () =>
     requesting(glue, doing, 'glue/session/sync', { ...given, session }),
-  ).catch((error: unknown) => tell(`${doing} failed`, error, () => sync(glue, given)));
+  ).catch((error: unknown) => tell(glue, `${doing} failed`, error, () => sync(glue, given)));
   if (!r) {
     return;
   }
@@ -117,37 +118,6 @@ async function sync(glue: Glue, given: object): Promise<void> {
   messages.statusMessage(`$(check) ${text}`, showMs);
 }
 
-// chooseSession gives the session that was named, the only open one, or the person's choice.
-async function chooseSession(glue: Glue, given: { session?: string }): Promise<string | undefined> {
-  const sessions = glue.sessions.open();
-  if (given.session !== undefined || sessions.length <= 1) {
-    return given.session ?? sessions[0]?.id;
-  }
-  const picked = await messages.pick(sessions.map(itemOf), {
-    placeHolder: 'Which sandbox',
-  });
-  return picked?.session.id;
-}
-
-interface SessionItem extends vscode.QuickPickItem {
-  session: SessionInfo;
-}
-
-function itemOf(session: SessionInfo): SessionItem {
-  const folder = vscode.Uri.parse(session.workspaceFolder).fsPath;
-  const known = usableFolders().find((f) => f.uri.fsPath === folder);
-  const changed = session.checkpoint.changedFiles;
-  const state = isOpen(session) ? session.state : `ended (${session.state})`;
-  return {
-    label: `${isOpen(session) ? '$(vm-running)' : '$(vm-outline)'} ${known?.name ?? folder}`,
-    description: `${session.runtime}, ${session.isolation}: ${state}`,
-    detail:
-      (changed === 0 ? 'nothing to return' : `${files(changed)} to return`) +
-      `, since ${new Date(session.createdAt).toLocaleString()}`,
-    session,
-  };
-}
-
 async function list(glue: Glue): Promise<void> {
   const result = await working(glue, 'Looking for sandboxes', 'glue/session/list', {});
   if (result === undefined) {
@@ -160,7 +130,7 @@ async function list(glue: Glue): Promise<void> {
     );
     return;
   }
-  const picked = await messages.pick(result.sessions.map(itemOf), {
+  const picked = await messages.pick(result.sessions.map(sessionItem), {
     placeHolder: 'Open sandboxes, and ended ones whose changes did not come back',
   });
   if (picked !== undefined) {
@@ -222,7 +192,7 @@ async function working<M extends Method>(
   try {
     return await requesting(glue, title, method, params);
   } catch (error) {
-    await tell(`${title} failed`, error);
+    await tell(glue, `${title} failed`, error);
     return undefined;
   }
 }

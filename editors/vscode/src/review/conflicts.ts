@@ -3,6 +3,7 @@ import type * as vscode from 'vscode';
 import type { Glue } from '../glue';
 import * as messages from '../messages';
 import type { Conflict, FileChange, Resolution, ReturnResult, SessionInfo } from '../protocol';
+import { sentence } from '../words';
 import { openDocument } from './applyEdit';
 import type { Changes } from './changes';
 import { compareWithMine } from './diff';
@@ -10,7 +11,6 @@ import { attempt } from './failures';
 import { keyOf } from './groups';
 import { isSettled, Merges } from './merges';
 import type { Merge } from './merges';
-import { sentence } from './outcome';
 import type { Returning } from './returning';
 import { hostUri, parseVersionUri, pathParam } from './uris';
 import type { Versions } from './versions';
@@ -25,6 +25,7 @@ export class Conflicts implements vscode.Disposable {
     private readonly returning: Returning,
   ) {
     this.merges = new Merges(glue, versions, this);
+    this.merges.tellLeft();
     void this.tellCutOff();
   }
 
@@ -167,7 +168,8 @@ export class Conflicts implements vscode.Disposable {
     }
   }
 
-  // tellCutOff speaks of merges in tabs that VS Code restored after a reload.
+  // tellCutOff speaks of merges in tabs that VS Code restored after a reload, where nothing
+  // was kept of them.
   private async tellCutOff(): Promise<void> {
     for (const output of this.merges.cutOff()) {
       const named = parseVersionUri(output);

@@ -3,10 +3,10 @@ import * as path from 'node:path';
 import * as vscode from 'vscode';
 import * as messages from '../messages';
 import type { FileChange, SessionInfo } from '../protocol';
+import { count } from '../words';
 import type { SessionChanges } from './changes';
 import { isShownAsText, PAGE, pages } from './groups';
 import type { Page } from './groups';
-import { count } from './outcome';
 import { absentUri, BASE, before, hostUri, SANDBOX, versionUri } from './uris';
 
 export interface Sides {

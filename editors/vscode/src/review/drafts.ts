@@ -1,20 +1,23 @@
-// The documents of a merge, in memory: the person's side, held still, and the merge
-// itself, which an editor writes.
+// The documents of a merge: the person's side, held still, and the merge itself, which an
+// editor writes.
 import * as vscode from 'vscode';
 import { MERGE, MINE } from './uris';
 
 interface Draft {
   bytes: Uint8Array;
-  written: boolean;
+  written: boolean; // an editor saved it
+  // VS Code compares it with what it knew before a reload.
   changedAt: number;
 }
 
 export class Drafts implements vscode.FileSystemProvider {
   private readonly drafts = new Map<string, Draft>();
   private readonly changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-  private clock = 0;
 
   readonly onDidChangeFile = this.changed.event;
+
+  // keep is called with what an editor saves, before that counts as saved.
+  constructor(private readonly keep: (uri: vscode.Uri, text: string, changedAt: number) => void) {}
 
   register(): vscode.Disposable {
     return vscode.Disposable.from(
@@ -27,9 +30,11 @@ export class Drafts implements vscode.FileSystemProvider {
     );
   }
 
-  put(uri: vscode.Uri, text: string): void {
-    this.keep(uri, new TextEncoder().encode(text), false);
-    this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }]);
+  // put begins a draft, or brings one back, and gives when it changed last.
+  put(uri: vscode.Uri, text: string, was?: { written: boolean; changedAt: number }): number {
+    const { written, changedAt } = was ?? { written: false, changedAt: this.next(uri) };
+    this.set(uri, { bytes: new TextEncoder().encode(text), written, changedAt });
+    return changedAt;
   }
 
   // written gives what an editor saved, undefined where none did since put.
@@ -54,8 +59,9 @@ export class Drafts implements vscode.FileSystemProvider {
 
   writeFile(uri: vscode.Uri, content: Uint8Array): void {
     this.get(uri); // only what a merge began is written
-    this.keep(uri, content, true);
-    this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }]);
+    const changedAt = this.next(uri);
+    this.keep(uri, new TextDecoder().decode(content), changedAt);
+    this.set(uri, { bytes: content, written: true, changedAt });
   }
 
   watch(): vscode.Disposable {
@@ -86,8 +92,13 @@ export class Drafts implements vscode.FileSystemProvider {
     return draft;
   }
 
-  private keep(uri: vscode.Uri, bytes: Uint8Array, written: boolean): void {
-    this.clock++;
-    this.drafts.set(uri.toString(), { bytes, written, changedAt: this.clock });
+  private set(uri: vscode.Uri, draft: Draft): void {
+    this.drafts.set(uri.toString(), draft);
+    this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }]);
+  }
+
+  private next(uri: vscode.Uri): number {
+    const last = this.drafts.get(uri.toString())?.changedAt ?? 0;
+    return Math.max(Date.now(), last + 1);
   }
 }

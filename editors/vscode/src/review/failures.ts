@@ -1,9 +1,8 @@
 // What a person asked for: its failures, and its progress.
 import * as vscode from 'vscode';
-import { isTold, tell } from '../failures';
+import { tell } from '../failures';
 import type { Glue, OnProgress } from '../glue';
 import * as messages from '../messages';
-import { explain } from '../protocol';
 
 // attempt does something for a person and shows how it failed; undefined if it did.
 // retry is what "Try Again" does.
@@ -16,10 +15,7 @@ export async function attempt<T>(
   try {
     return await work();
   } catch (error) {
-    if (!isTold(error)) {
-      glue.log.error(`${what}: ${explain(error)}`);
-      void tell(what, error, retry);
-    }
+    void tell(glue, what, error, retry);
     return undefined;
   }
 }

@@ -1,16 +1,17 @@
 // Everything about what a sandbox changed: looking at it, taking it back, throwing it away.
 import * as vscode from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
+import { chooseSession } from '../chooseSession';
 import type { Glue } from '../glue';
 import * as messages from '../messages';
-import type { FileChange, ReturnParams, SessionRef } from '../protocol';
+import type { FileChange, ReturnParams, SessionInfo, SessionRef } from '../protocol';
 import { EditApplier } from './applyEdit';
 import { Changes } from './changes';
 import { Conflicts } from './conflicts';
 import { compareWithMine, openDiff, openReview, reviewTitle } from './diff';
 import { attempt } from './failures';
 import { keyOf } from './groups';
-import { chooseSession, Returning } from './returning';
+import { Returning } from './returning';
 import { changesOf, Resource, View } from './scm';
 import { hostUri, parseVersionUri } from './uris';
 import { Versions } from './versions';
@@ -61,8 +62,8 @@ export function registerReview(glue: Glue): void {
   glue.context.subscriptions.push(changes, versions.register(), conflicts, view, followReview());
 
   // session finds out which sandbox a button, a menu or a caller means.
-  const session = (arg: unknown, among: 'open' | 'changed' | 'all') =>
-    chooseSession(glue, changes, namedSession(arg) ?? view.sessionOf(arg), among);
+  const session = (arg: unknown, among: Among, more: readonly SessionInfo[] = []) =>
+    chooseSession(namedSession(arg) ?? view.sessionOf(arg), candidates(glue, changes, among, more));
   // picked gives the files that a button was pressed for: in the view, or in a diff.
   const picked = (args: unknown[]) => {
     const inView = changesOf(args);
@@ -71,11 +72,7 @@ export function registerReview(glue: Glue): void {
   const command = (id: string, run: (...args: unknown[]) => unknown) => {
     glue.context.subscriptions.push(vscode.commands.registerCommand(id, run));
   };
-  const onSession = (
-    id: string,
-    among: 'open' | 'changed' | 'all',
-    run: (session: string, arg: unknown) => unknown,
-  ) => {
+  const onSession = (id: string, among: Among, run: (session: string, arg: unknown) => unknown) => {
     command(id, async (arg) => {
       const chosen = await session(arg, among);
       return chosen === undefined ? undefined : run(chosen, arg);
@@ -109,8 +106,7 @@ export function registerReview(glue: Glue): void {
   command('glue.undoReturn', async (arg) => {
     const named = namedSession(arg) ?? view.sessionOf(arg);
     const last = named === undefined ? await returning.lastReturned() : undefined;
-    const more = last === undefined ? [] : [last];
-    const chosen = await chooseSession(glue, changes, named, 'all', more);
+    const chosen = await session(arg, 'all', last === undefined ? [] : [last]);
     return chosen === undefined ? undefined : returning.undo(chosen);
   });
   const discard = async (id: string, files: FileChange[]) => {
@@ -177,6 +173,24 @@ export function registerReview(glue: Glue): void {
       }
     }
   });
+}
+
+type Among = 'open' | 'changed' | 'all';
+
+// candidates are the sessions that can be meant: those that are open, or those with changes
+// and, where there are none or all are meant, the open ones too.
+function candidates(
+  glue: Glue,
+  changes: Changes,
+  among: Among,
+  more: readonly SessionInfo[],
+): SessionInfo[] {
+  const changed = among === 'open' ? [] : changes.all().map((c) => c.session);
+  const withOpen = among !== 'changed' || changed.length === 0;
+  const byId = new Map(
+    [...changed, ...(withOpen ? glue.sessions.open() : []), ...more].map((s) => [s.id, s]),
+  );
+  return [...byId.values()];
 }
 
 // namedSession reads the {session} of a caller.

@@ -1,16 +1,19 @@
 // Merges that a person makes in VS Code's merge editor, from the conflict to the return.
+import * as path from 'node:path';
 import * as vscode from 'vscode';
 import type { Glue } from '../glue';
 import * as messages from '../messages';
 import type { FileChange, Resolution, ReturnResult, SessionInfo } from '../protocol';
+import { count } from '../words';
 import { openDocument } from './applyEdit';
 import { Drafts } from './drafts';
 import { attempt } from './failures';
 import { keyOf } from './groups';
+import type { KeptMerge } from './keptMerges';
+import { KeptMerges } from './keptMerges';
 import { hasMarkers, merge3, untouched, withMarkers } from './markers';
 import type { Part } from './markers';
 import { hasMark, isUniform, lineEndOf, textOf, withChange, withLF } from './mergeText';
-import { count } from './outcome';
 import { absentUri, BASE, before, hostUri, MERGE, MINE, SANDBOX, versionUri } from './uris';
 import type { TreePath } from './uris';
 import type { Versions } from './versions';
@@ -45,10 +48,12 @@ type Left = 'nothing' | 'open' | 'kept';
 
 const internalMergeEditor = '_open.mergeEditor';
 
-// Merges keeps the text of each merge until it is in the person's file.
+// Merges keeps the text of each merge until it is in the person's file, also over a reload
+// of the window.
 export class Merges implements vscode.Disposable {
   private readonly merges = new Map<string, Merge>();
-  private readonly drafts = new Drafts();
+  private readonly drafts: Drafts;
+  private readonly kept: KeptMerges;
   private readonly subscriptions: vscode.Disposable[];
 
   constructor(
@@ -56,6 +61,17 @@ export class Merges implements vscode.Disposable {
     private readonly versions: Versions,
     private readonly settling: Settling,
   ) {
+    const storage = glue.context.storageUri;
+    this.kept = new KeptMerges(storage && path.join(storage.fsPath, 'merges'));
+    this.drafts = new Drafts((output, text, changedAt) => {
+      const merge = this.merges.get(output.toString());
+      if (merge !== undefined) {
+        this.keep(merge, { text, written: true, changedAt });
+      }
+    });
+    for (const kept of this.kept.all(Date.now())) {
+      this.bringBack(kept);
+    }
     this.subscriptions = [
       this.drafts.register(),
       vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
@@ -77,7 +93,42 @@ export class Merges implements vscode.Disposable {
 
   // forget drops the merge of a file that was settled in another way.
   forget(session: string, change: FileChange): void {
-    this.merges.delete(versionUri(MERGE, session, change).toString());
+    this.drop(versionUri(MERGE, session, change));
+  }
+
+  private drop(output: vscode.Uri): void {
+    this.merges.delete(output.toString());
+    this.kept.drop(output.toString());
+  }
+
+  private keep(merge: Merge, made: Pick<KeptMerge, 'text' | 'written' | 'changedAt'>): void {
+    const { session, change, mine, theirs, parts, mark } = merge;
+    this.kept.put(merge.output.toString(), {
+      ...{ session, change, mine, theirs, parts, mark },
+      ...made,
+    });
+  }
+
+  // bringBack makes a merge of an earlier window one of this window.
+  private bringBack({ text, written, changedAt, ...began }: KeptMerge): void {
+    const { session, change, mine } = began;
+    const host = hostUri(session, change);
+    if (host === undefined) {
+      return;
+    }
+    const output = versionUri(MERGE, session.id, change);
+    this.drafts.put(output, text, { written, changedAt });
+    this.drafts.put(versionUri(MINE, session.id, change), mine);
+    this.merges.set(output.toString(), { ...began, host, output, finishing: false });
+  }
+
+  // tellLeft speaks of the merges of earlier windows that were saved and that no tab shows.
+  tellLeft(): void {
+    for (const merge of this.merges.values()) {
+      if (this.drafts.written(merge.output) !== undefined && !isShown(merge.output)) {
+        void this.tellKept(merge);
+      }
+    }
   }
 
   // cutOff gives the merges that a tab still shows after a reload, but nobody knows.
@@ -115,9 +166,11 @@ export class Merges implements vscode.Disposable {
       finishing: false,
     };
     const draft = withMarkers(parts, { mine: 'mine', theirs: 'sandbox' });
-    this.drafts.put(output, draft.replace(/\n/g, lineEndOf(mine.text)));
+    const text = draft.replace(/\n/g, lineEndOf(mine.text));
+    const changedAt = this.drafts.put(output, text);
     this.drafts.put(versionUri(MINE, session.id, change), mine.text);
     this.merges.set(output.toString(), merge);
+    this.keep(merge, { text, written: false, changedAt });
     return merge;
   }
 
@@ -136,6 +189,7 @@ export class Merges implements vscode.Disposable {
         input2: side(theirs, 'Sandbox'),
         output,
       });
+      await closeRestored(output);
     } catch (error) {
       // The command is VS Code's own affair. The same text can be settled as text: VS Code
       // shows buttons at the markers of any editor.
@@ -197,7 +251,7 @@ export class Merges implements vscode.Disposable {
     }
     const written = this.drafts.written(output);
     if (written === undefined) {
-      this.merges.delete(output.toString()); // nothing was made of it
+      this.drop(output); // nothing was made of it
       return;
     }
     merge.finishing = true;
@@ -213,7 +267,7 @@ export class Merges implements vscode.Disposable {
       return; // settled in another way meanwhile, or begun anew
     }
     if (left === 'nothing') {
-      this.merges.delete(output.toString());
+      this.drop(output);
     } else if (left !== 'open') {
       void this.tellKept(merge);
     }
@@ -296,7 +350,7 @@ export class Merges implements vscode.Disposable {
     const open = 'Open the Merge Again';
     const drop = 'Drop the Merge';
     const chosen = await messages.warn(
-      `The merge of ${merge.change.path} was not returned. It is kept while this window is open.`,
+      `The merge of ${merge.change.path} was not returned. It is kept until you return or drop it.`,
       open,
       drop,
     );
@@ -306,7 +360,7 @@ export class Merges implements vscode.Disposable {
     if (chosen === open) {
       await this.openEditor(merge);
     } else if (chosen === drop && !isShown(merge.output)) {
-      this.merges.delete(merge.output.toString());
+      this.drop(merge.output);
     }
   }
 }
@@ -336,6 +390,19 @@ async function readHost(host: vscode.Uri): Promise<{ text: string; mark: string 
   }
   const text = document?.isDirty === true ? document.getText() : onDisk;
   return { text, mark: hasMark(bytes) ? '\ufeff' : '' };
+}
+
+// closeRestored closes the tab in which VS Code restored what was typed into a merge, once
+// the merge editor shows it: the merge goes on until no tab has it.
+async function closeRestored(output: vscode.Uri): Promise<void> {
+  const key = output.toString();
+  const restored = tabs().filter(
+    ({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === key,
+  );
+  const document = openDocument(output);
+  if (restored.length > 0 && (document?.isDirty !== true || (await document.save()))) {
+    await vscode.window.tabGroups.close(restored);
+  }
 }
 
 function tabs(): vscode.Tab[] {

@@ -1,5 +1,6 @@
 // What a person is told after a return.
 import type { FileChange, ReturnResult } from '../protocol';
+import { count, sentence } from '../words';
 import { keyOf } from './groups';
 
 export interface Outcome {
@@ -153,10 +154,6 @@ function where(result: ReturnResult, back: readonly FileChange[]): string {
     : ` (${String(written)} written to disk, ${String(back.length - written)} edited in the editor)`;
 }
 
-export function count(n: number, noun: string): string {
-  return n === 1 ? `1 ${noun}` : `${String(n)} ${noun}s`;
-}
-
 // some names the first few of many.
 export function some(names: readonly string[]): string {
   const shown = names.slice(0, maxNamed);
@@ -164,8 +161,4 @@ export function some(names: readonly string[]): string {
     shown.push(`and ${String(names.length - maxNamed)} more`);
   }
   return shown.join(', ');
-}
-
-export function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -1,8 +1,8 @@
 // What a person is asked before something is done, always by the names of the files.
 import * as messages from '../messages';
 import type { ExecInfo, FileChange } from '../protocol';
+import { count } from '../words';
 import { describeChange } from './diff';
-import { count } from './outcome';
 
 const maxListed = 12;
 

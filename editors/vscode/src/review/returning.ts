@@ -13,7 +13,7 @@ import type { Changes } from './changes';
 import { attempt, withProgress } from './failures';
 import { keyOf, notSeenAsText } from './groups';
 import type { Action, Outcome } from './outcome';
-import { count, describeReturn, describeSaving, describeUndo, returned } from './outcome';
+import { describeReturn, describeSaving, describeUndo, returned } from './outcome';
 import type { Answer } from './questions';
 import { askActing, askClose, askDiscard, askMassDelete, askRest, askUnseen } from './questions';
 import { bothEnds } from './scm';
@@ -336,43 +336,6 @@ export class Returning {
       return action && vscode.commands.executeCommand(commands[action], { session });
     });
   }
-}
-
-// chooseSession gives the session that is meant: the named one, the only one, or the one
-// that the person picks.
-export async function chooseSession(
-  glue: Glue,
-  changes: Changes,
-  named: string | undefined,
-  among: 'open' | 'changed' | 'all',
-  more: readonly SessionInfo[] = [],
-): Promise<string | undefined> {
-  if (named !== undefined) {
-    return named;
-  }
-  const changed = changes.all().map((c) => c.session);
-  const rest = glue.sessions.all().filter((s) => !changed.some((c) => c.id === s.id));
-  const found =
-    among === 'open'
-      ? glue.sessions.open()
-      : among === 'changed' && changed.length > 0
-        ? changed
-        : [...changed, ...rest.filter(isOpen)];
-  const candidates = [...found, ...more.filter((s) => !found.some((f) => f.id === s.id))];
-  if (candidates.length === 0) {
-    void messages.info('No sandbox is open, and none has changes that wait.');
-    return undefined;
-  }
-  if (candidates.length === 1) {
-    return candidates[0]?.id;
-  }
-  const items = candidates.map((s) => ({
-    id: s.id,
-    label: vscode.workspace.asRelativePath(vscode.Uri.parse(s.workspaceFolder)),
-    description: `${s.runtime}, ${isOpen(s) ? 'open' : 'ended'}, since ${new Date(s.createdAt).toLocaleString()}`,
-    detail: count(changes.get(s.id)?.files.length ?? 0, 'changed file'),
-  }));
-  return (await messages.pick(items, { placeHolder: 'Which sandbox?' }))?.id;
 }
 
 function nameOf(uri: vscode.Uri): string {

@@ -136,7 +136,7 @@ class RunCommands {
         arguments: [{ execId }],
       });
     } catch (error) {
-      await tell('The output was not opened', error);
+      await tell(this.glue, 'The output was not opened', error);
     }
   }
 

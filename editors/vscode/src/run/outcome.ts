@@ -1,9 +1,10 @@
 // What a person is told when a command has ended.
 import * as vscode from 'vscode';
+import { usableFolders } from '../folders';
 import type { Glue } from '../glue';
 import * as messages from '../messages';
 import type { ExecResult, SessionInfo } from '../protocol';
-import { isOpen, stateKey } from '../sessions';
+import { isOpen, sameFolder, stateKey } from '../sessions';
 import { count } from '../words';
 import { plainLine } from './clean';
 
@@ -71,7 +72,7 @@ export async function offerChanges(
     const review = 'Review';
     const take = 'Return';
     const chosen = await messages.info(
-      `The sandbox has ${files(changed)} to return.`,
+      `The sandbox${amongOthers(info)} has ${files(changed)} to return.`,
       review,
       take,
       'Later',
@@ -84,6 +85,13 @@ export async function offerChanges(
   } finally {
     asking.delete(stateKey(info));
   }
+}
+
+// amongOthers names the folder of a session where several are open.
+function amongOthers(info: SessionInfo): string {
+  const folders = usableFolders();
+  const own = folders.find((folder) => sameFolder(info, folder.uri));
+  return own === undefined || folders.length === 1 ? '' : ` of ${own.name}`;
 }
 
 export function files(n: number): string {

@@ -1,11 +1,11 @@
 // One output channel for each folder, holding what its commands print, as plain text.
 import * as vscode from 'vscode';
 import { usableFolders } from '../folders';
+import { Pacer } from '../pace';
 import type { ExecOutput } from '../protocol';
 import { bytesOf } from '../protocol';
 import { Cleaner, plainLine } from './clean';
 import { channelName, channelOfDocument } from './names';
-import { Pacer } from './pace';
 import { headerLine } from './places';
 import { Shown } from './shown';
 
@@ -103,13 +103,9 @@ export class Stream {
     private readonly channel: Channel,
     acknowledge: (bytes: number) => void,
   ) {
-    this.pacer = new Pacer(
-      (text) => {
-        channel.append(text);
-      },
-      acknowledge,
-      { after: (ms, then) => setTimeout(then, ms) },
-    );
+    this.pacer = new Pacer((text) => {
+      channel.append(text);
+    }, acknowledge);
   }
 
   // received counts the bytes that came, over both streams.
@@ -127,7 +123,7 @@ export class Stream {
 
   // finish shows what is left, and reports whether all of the output is in the channel.
   async finish(): Promise<boolean> {
-    await this.pacer.finished();
+    await this.pacer.drained();
     const rest = this.shown.end() + this.cleaners.stdout.end() + this.cleaners.stderr.end();
     if (rest !== '') {
       this.channel.append(rest);

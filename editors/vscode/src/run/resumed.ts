@@ -1,11 +1,17 @@
 // Waits for a command that outlived its server to be known to the next one.
 import type { Glue } from '../glue';
+import type { Sessions } from '../sessions';
 
 const withinMs = 60_000;
 
+// Known is what a window knows of the server and its sessions.
+export type Known = Pick<Glue, 'state' | 'onDidChangeState'> & {
+  sessions: Pick<Sessions, 'get' | 'onDidChange'>;
+};
+
 // resumed reports whether the command came back: false when the server does not, or its
 // sandbox is gone. What was cancelled meanwhile can be ended only then.
-export function resumed(glue: Glue, session: string, execId: string): Promise<boolean> {
+export function resumed(glue: Known, session: string, execId: string): Promise<boolean> {
   return new Promise((resolve) => {
     const finish = (found: boolean): void => {
       clearTimeout(timer);

@@ -10,10 +10,10 @@ import type { ExecParams, ExecResult, RunSubject, SessionInfo } from '../protoco
 import { CutOffError, explain, isCancelled } from '../protocol';
 import { sandboxOf } from '../sandbox';
 import { plainLine } from './clean';
+import { follow } from './follow';
 import type { Channel, Outputs } from './output';
 import { Stream, windowBytes } from './output';
 import { exitText, offerChanges, offerLog, tellExit } from './outcome';
-import { resumed } from './resumed';
 
 // A command that does not end by itself when it is cancelled is ended by force.
 const stopWithinMs = 5_000;
@@ -134,8 +134,7 @@ export class Runner {
     }
   }
 
-  // execute runs the job. A server that dies leaves the command running: the next one
-  // goes on with its sandbox, and the output is taken up where it was cut off.
+  // execute runs the job, also where the server ends before it.
   private async execute(
     job: Job,
     session: SessionInfo,
@@ -145,30 +144,26 @@ export class Runner {
     token: vscode.CancellationToken,
   ): Promise<ExecResult> {
     const params = { session: session.id, execId, stream: true, windowBytes, ...job.what };
-    let follow = () =>
-      confirming(this.glue, () => this.glue.request('glue/exec', params, token, report), token);
     let stopping: vscode.Disposable | undefined;
     try {
-      for (;;) {
-        try {
-          return await follow();
-        } catch (error) {
-          if (!(error instanceof CutOffError)) {
-            throw error;
-          }
-          report({ message: 'the server ended; waiting for the next one' });
-          if (!(await resumed(this.glue, session.id, execId))) {
-            throw error;
-          }
-        }
-        report({ message: 'running' });
-        stopping?.dispose();
-        stopping = token.onCancellationRequested(() => void this.stop(execId));
-        follow = () => {
+      return await follow(this.glue, {
+        session: session.id,
+        execId,
+        first: () =>
+          confirming(this.glue, () => this.glue.request('glue/exec', params, token, report), token),
+        again: () => {
           const from = { execId, fromByte: stream.received, windowBytes };
           return this.glue.request('glue/exec/attach', from, undefined, report);
-        };
-      }
+        },
+        cutOff: () => {
+          report({ message: 'the server ended; waiting for the next one' });
+        },
+        goesOn: () => {
+          report({ message: 'running' });
+          stopping?.dispose();
+          stopping = token.onCancellationRequested(() => void this.stop(execId));
+        },
+      });
     } finally {
       stopping?.dispose();
     }
@@ -200,7 +195,7 @@ export class Runner {
 
   private async tellFailure(job: Job, error: unknown): Promise<void> {
     const what = error instanceof CutOffError ? 'was cut off' : 'did not run';
-    await tell(`${plainLine(job.title, 80)} ${what}`, error, () => this.run(job));
+    await tell(this.glue, `${plainLine(job.title, 80)} ${what}`, error, () => this.run(job));
   }
 }
 

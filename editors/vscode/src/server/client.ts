@@ -6,27 +6,18 @@ import type {
   ServerOptions,
   StaticFeature,
 } from 'vscode-languageclient/node';
-import {
-  ExecuteCommandRequest,
-  LanguageClient,
-  MessageType,
-  ShowMessageNotification,
-  ShowMessageRequest,
-} from 'vscode-languageclient/node';
-import * as messages from '../messages';
+import { ExecuteCommandRequest, LanguageClient } from 'vscode-languageclient/node';
+import { cleaned } from './cleaned';
 
 export class GlueClient extends LanguageClient {
   constructor(serverOptions: ServerOptions, clientOptions: LanguageClientOptions) {
-    super('glue', 'Glue', serverOptions, clientOptions);
+    super('glue', 'Glue', serverOptions, {
+      ...clientOptions,
+      connectionOptions: {
+        messageStrategy: { handleMessage: (message, next) => next(cleaned(message)) },
+      },
+    });
     this.registerFeature(new Announcement());
-    // What the server says is shown as text, and not as the library shows it.
-    this.onNotification(ShowMessageNotification.type, ({ type, message }) => {
-      void speaker(type)(message);
-    });
-    this.onRequest(ShowMessageRequest.type, async ({ type, message, actions = [] }) => {
-      const chosen = await speaker(type)(message, ...actions.map((a) => a.title));
-      return actions.find((a) => a.title === chosen) ?? null;
-    });
   }
 
   // The server's commands are registered by the extension, for as long as it is active:
@@ -45,17 +36,6 @@ export class GlueClient extends LanguageClient {
   // with buttons that help; the library's messages only go to the log.
   override error(message: string, data?: unknown): void {
     super.error(message, data, false);
-  }
-}
-
-function speaker(type: MessageType): typeof messages.info {
-  switch (type) {
-    case MessageType.Error:
-      return messages.error;
-    case MessageType.Warning:
-      return messages.warn;
-    default:
-      return messages.info;
   }
 }
 

@@ -27,6 +27,9 @@ export class ServerProcess {
         resolve(signal ?? `exit status ${code}`);
       });
     });
+    child.on('error', (error) => {
+      log.error(`${file}: ${error.message}`);
+    });
     // A write to a server that is gone shows as the end of the connection.
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stderr }).on('line', (line) => {

@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import * as vscode from 'vscode';
 import { confirming } from '../confirm';
 import type { Glue, OnProgress } from '../glue';
-import { CutOffError, explain, failureOf, isCancelled } from '../protocol';
+import { Pacer } from '../pace';
+import { CutOffError, detailsOf, explain, failureOf, isCancelled } from '../protocol';
 import type { ExecOutput, ExecResult } from '../protocol';
 import { resumed } from '../run/resumed';
 import type { Folder } from '../sandbox';
 import { sandboxOf } from '../sandbox';
 import { OutputDecoder } from './decode';
 import { TerminalFilter } from './filter';
-import { Pacer } from './pace';
 
 // How much output may be under way between the command and the screen, in bytes: two
 // pieces of the pacer, so that Ctrl-C shows within a tenth of a second.
@@ -329,6 +329,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
       return;
     }
     this.over();
+    this.glue.log.error(`The terminal ${this.execId} ended: ${detailsOf(error)}`);
     const gone =
       error instanceof Gone ||
       kind === 'noSuchExec' ||

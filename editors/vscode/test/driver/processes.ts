@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 
 export interface Process {
   pid: number;
+  parent: number;
   executable: string;
   command: string;
 }
@@ -19,9 +20,11 @@ export function processesOf(folder: string): Process[] {
     const told = ['environ', 'cmdline', 'mountinfo'].map((file) => read(`/proc/${name}/${file}`));
     const cwd = link(`/proc/${name}/cwd`);
     if (![...told, cwd].some((text) => text.includes(folder))) continue;
-    if (/^State:\s+Z/m.test(read(`/proc/${name}/status`))) continue;
+    const status = read(`/proc/${name}/status`);
+    if (/^State:\s+Z/m.test(status)) continue;
+    const parent = Number(/^PPid:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     const command = (told[1] ?? '').split('\0').join(' ').trim();
-    found.push({ pid, executable: link(`/proc/${name}/exe`), command });
+    found.push({ pid, parent, executable: link(`/proc/${name}/exe`), command });
   }
   return found;
 }

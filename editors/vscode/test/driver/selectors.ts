@@ -16,6 +16,7 @@ export const at = {
   banner: '.part.banner',
   button: '.monaco-button',
   panel: '.part.panel',
+  outputChannel: '.part.panel select.monaco-select-box',
   terminalRows: '.part.panel .xterm-rows',
   terminal: '.part.panel .xterm',
   diffOriginal: '.monaco-diff-editor .editor.original',

@@ -1,6 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import type { BrowserContext } from 'playwright-core';
@@ -15,6 +14,8 @@ import { Window } from './window';
 export interface WindowOptions {
   /** The folder to open; null for none. */
   folder?: string | null;
+  /** A file of a workspace to open instead. */
+  workspace?: string;
   /** A module that exports run(), to be called in the extension host. */
   tests?: string;
 }
@@ -51,29 +52,14 @@ export class VSCode {
    */
   static startForTests(machine: Machine): Promise<VSCode> {
     const extensions = path.join(machine.dir, 'extensions');
-    return VSCode.launch(machine, [
-      '--extensions-dir',
-      extensions,
-      '--vscode-option',
-      'enable-smoke-test-driver',
-    ]);
+    return VSCode.launch(machine, ['--extensions-dir', extensions, '--enable-smoke-test-driver']);
   }
 
   private static async launch(machine: Machine, args: string[]): Promise<VSCode> {
-    const config = path.join(machine.dir, 'code-server.yaml');
-    fs.writeFileSync(config, '');
     const all = [
-      ...[
-        '--config',
-        config,
-        '--auth',
-        'none',
-        '--bind-addr',
-        '127.0.0.1:0',
-        '--user-data-dir',
-        machine.userData,
-      ],
-      ...['--disable-telemetry', '--disable-update-check'],
+      ...['--host', '127.0.0.1', '--port', '0', '--without-connection-token'],
+      ...['--accept-server-license-terms', '--telemetry-level', 'off'],
+      ...['--user-data-dir', machine.userData],
       ...args,
     ];
     const child = spawn(paths.node, [paths.codeServer, ...all], {
@@ -130,7 +116,8 @@ export class VSCode {
     const at = this.address();
     const remote = (file: string): string => `vscode-remote://${at}${file}`;
     const url = new URL(`http://${at}/`);
-    if (options.folder === null) url.searchParams.set('ew', 'true');
+    if (options.workspace) url.searchParams.set('workspace', options.workspace);
+    else if (options.folder === null) url.searchParams.set('ew', 'true');
     else url.searchParams.set('folder', options.folder ?? this.machine.folder);
     if (options.tests) {
       const payload = [
@@ -173,7 +160,7 @@ export class VSCode {
   }
 
   private address(): string {
-    return /listening on http:\/\/([\d.]+:\d+)/.exec(this.said)?.[1] ?? '';
+    return /bound to ([\d.]+:\d+)/.exec(this.said)?.[1] ?? '';
   }
 }
 

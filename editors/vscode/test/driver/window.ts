@@ -1,3 +1,4 @@
+import * as path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { at } from './selectors';
 import { patience, until } from './until';
@@ -35,9 +36,16 @@ export class Window {
     await box.waitFor({ state: 'hidden' });
   }
 
+  /** Takes the row that has a text, of the list that a command put. */
+  async pick(row: string): Promise<void> {
+    await this.page.locator(at.quickInputRow).filter({ hasText: row }).click();
+    await this.page.locator(at.quickInputBox).waitFor({ state: 'hidden' });
+  }
+
+  /** Opens a file of the folder, or any by its whole path. */
   async openFile(name: string): Promise<void> {
-    const base = name.split('/').pop() ?? name;
-    const file = `${this.folder}/${name}`;
+    const base = path.basename(name);
+    const file = path.resolve(this.folder, name);
     await this.choose(`the file ${name}`, 'Control+P', file, base);
     await this.page.locator(at.tab(base)).and(this.page.locator('.active')).waitFor();
     await this.editor().waitFor();
@@ -68,6 +76,12 @@ export class Window {
       this.page.locator(at.panel).locator(at.text).first(),
       text,
     );
+  }
+
+  /** Waits until the output panel shows the channel of that name. */
+  async waitForChannel(name: string): Promise<void> {
+    const chosen = this.page.locator(at.outputChannel).locator('option:checked');
+    await until(`the channel ${name}`, async () => (await chosen.allTextContents()).includes(name));
   }
 
   /** The text that the terminal shows. */
@@ -146,6 +160,14 @@ export class Window {
   async languageStatus(): Promise<string> {
     await this.page.locator(at.languageStatus).hover();
     return this.page.locator(at.languageStatusItems).first().innerText();
+  }
+
+  /** Waits until the language status says something: it follows the active editor. */
+  async waitForStatus(text: RegExp): Promise<void> {
+    await until(`a status like ${String(text)}`, async () => {
+      await this.page.mouse.move(700, 4);
+      return text.test(await this.languageStatus());
+    });
   }
 
   /** Takes a picture, with the mouse where it points at nothing. */
