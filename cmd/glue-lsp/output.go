@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"glue-lsp/sandbox"
 	"glue-lsp/session"
 )
@@ -22,11 +24,20 @@ type output struct {
 	mu        sync.Mutex
 	lineEnded bool
 	e         *session.Exec
-	told      time.Time // when the command was to learn of it; zero while somebody reads
+	terminal  map[sandbox.Stream]*escapes // of the streams that go to one
+	told      time.Time                   // when the command was to learn of it; zero while somebody reads
 	canceled  bool
 }
 
-func newOutput() *output { return &output{lineEnded: true} }
+func newOutput() *output {
+	o := &output{lineEnded: true, terminal: map[sandbox.Stream]*escapes{}}
+	for st, f := range map[sandbox.Stream]*os.File{sandbox.Stdout: os.Stdout, sandbox.Stderr: os.Stderr} {
+		if term.IsTerminal(int(f.Fd())) {
+			o.terminal[st] = &escapes{}
+		}
+	}
+	return o
+}
 
 // running says whose output it is.
 func (o *output) running(e *session.Exec) {
@@ -50,6 +61,9 @@ func (o *output) write(st sandbox.Stream, _ int64, p []byte) error {
 		w = os.Stderr
 	}
 	o.lineEnded = p[len(p)-1] == '\n'
+	if e := o.terminal[st]; e != nil {
+		p = e.filter(p)
+	}
 	_, err := w.Write(p)
 	if !errors.Is(err, syscall.EPIPE) {
 		return err

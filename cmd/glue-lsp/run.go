@@ -120,6 +120,7 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	}()
 	defer func() { tellLeft(context.WithoutCancel(ctx), os.Stderr, a.manager, s.Info().Folder) }()
 	printWarnings(s, told)
+	printLeftOut(os.Stderr, s.Info().Base.Skipped)
 	defer func() { printWarnings(s, told) }() // also of what stays behind
 	status, err = runIn(ctx, s, argv, r)
 	if err != nil {
@@ -361,7 +362,10 @@ func offer(ctx context.Context, a *app, s *session.Session, apply string, keep, 
 		return err
 	}
 	left := printReturn(os.Stderr, s.ID(), ret)
-	if left || keep || apply == "branch" {
+	switch {
+	case ret.Branch != "":
+		return s.PutOff(ctx) // nobody needs to be told of them again
+	case left || keep:
 		return nil
 	}
 	return closeAndForget(ctx, a, s)

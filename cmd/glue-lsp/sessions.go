@@ -304,11 +304,11 @@ func newSessionsApply() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			left := printReturn(out, s.ID(), ret)
+			printReturn(out, s.ID(), ret)
 			switch {
 			case !ret.Applied:
 				return errors.New("nothing was applied")
-			case left:
+			case len(ret.Conflicts)+len(ret.Skipped) > 0:
 				return errors.New("not all was applied")
 			}
 			return nil

@@ -122,6 +122,22 @@ func printDiffstat(w io.Writer, files []workspace.Change) {
 	fmt.Fprintf(w, "%d %s changed, %d %s(+), %d %s(-)\n", len(files), plural(len(files), "file"), added, plural(added, "insertion"), deleted, plural(deleted, "deletion"))
 }
 
+// printLeftOut names the first files that did not go up.
+func printLeftOut(w io.Writer, skipped []session.Skipped) {
+	const most = 3
+	var named []string
+	for _, s := range skipped[:min(len(skipped), most)] {
+		named = append(named, fmt.Sprintf("%s (%s)", oneLine(s.Path), oneLine(s.Reason)))
+	}
+	switch more := len(skipped) - most; {
+	case len(named) == 0:
+		return
+	case more > 0:
+		named = append(named, fmt.Sprintf("and %d more", more))
+	}
+	fmt.Fprintf(w, "glue-lsp: not in the sandbox: %s\n", strings.Join(named, ", "))
+}
+
 func plural(n int, word string) string {
 	if n == 1 {
 		return word
