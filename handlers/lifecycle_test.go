@@ -162,7 +162,14 @@ func TestServerEndsWhenTheClientsProcessIsGone(t *testing.T) {
 	ticks <- time.Time{} // still there: looked at, and waited for again
 	_ = in.Close()
 	_ = client.Wait()
-	go func() { ticks <- time.Time{} }()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case ticks <- time.Time{}:
+		case <-ended: // the first look was late enough
+		}
+	}()
 	select {
 	case code := <-c.exit:
 		c.exit <- code

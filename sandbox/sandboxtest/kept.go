@@ -49,8 +49,8 @@ var keptTests = []test{
 		b.putAll(t, stay)
 		b.putAll(t, former)
 		b.inRoot(t, "i=0; while [ $i -lt 4000 ]; do : >\"mixed/a name that is rather long, number $i\"; i=$((i+1)); done")
-		outside := b.sb.Info().Root + ".outside"
-		b.inRoot(t, fmt.Sprintf("mkdir '%[1]s' && echo kept >'%[1]s/kept.o' && ln -s '%[1]s' out && ln -s '%[1]s' leads && ln -s '%[1]s' led && ln -s '%[1]s' deps/leads && ln -s a.c src/x.o && mkdir -p empty/er deps/empty", outside))
+		outside := strings.TrimSpace(b.inRoot(t, `mktemp -d "${TMPDIR:-/tmp}/glue-outside-XXXXXX"`))
+		b.inRoot(t, fmt.Sprintf("echo kept >'%[1]s/kept.o' && ln -s '%[1]s' out && ln -s '%[1]s' leads && ln -s '%[1]s' led && ln -s '%[1]s' deps/leads && ln -s a.c src/x.o && mkdir -p empty/er deps/empty", outside))
 
 		req := h.request()
 		req.KeepIgnored, req.Ignore, req.Gone = true, []tree.IgnoreFile{{Content: []byte(rules)}}, gone
