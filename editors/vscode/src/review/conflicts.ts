@@ -39,8 +39,9 @@ export class Conflicts implements vscode.Disposable {
     await (begun === undefined ? this.resolveAnew(session, named) : this.goOn(begun));
   }
 
-  // resolveAnew does so whatever merge of it was begun before.
-  async resolveAnew(session: string, named?: FileChange): Promise<void> {
+  // resolveAnew does so whatever merge of it was begun before. What is known of conflicts is
+  // forgotten with a server, unless somebody looked just now.
+  async resolveAnew(session: string, named?: FileChange, looked = false): Promise<void> {
     await attempt(this.glue, 'Resolving a conflict', async () => {
       const now = this.changes.get(session) ?? (await this.changes.refresh(session));
       const conflict =
@@ -48,6 +49,9 @@ export class Conflicts implements vscode.Disposable {
           ? await pick(now.conflicts)
           : now.conflicts.find((c) => keyOf(c) === keyOf(named));
       if (conflict === undefined) {
+        if (named !== undefined && !looked) {
+          await this.beginAnew(session, named);
+        }
         return;
       }
       const change =
@@ -199,7 +203,7 @@ export class Conflicts implements vscode.Disposable {
       });
       this.changes.noteConflicts(session, tried.conflicts, [change]);
       if (tried.conflicts.some((c) => keyOf(c) === keyOf(change))) {
-        await this.resolve(session, change);
+        await this.resolveAnew(session, change, true);
       } else {
         void messages.info(`${change.path} is in conflict no more.`);
       }
