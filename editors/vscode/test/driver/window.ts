@@ -113,9 +113,19 @@ export class Window {
 
   /** Presses a button of the message that has a text. Messages hide after a while, behind the bell. */
   async press(text: string, button: string): Promise<void> {
-    if ((await this.message(text).count()) === 0) await this.page.locator(at.bell).click();
-    await this.message(text).hover();
-    await this.message(text).locator(at.button).filter({ hasText: button }).first().click();
+    const message = this.message(text);
+    const timeout = 10_000;
+    for (let tries = 6; ; tries--) {
+      if ((await message.count()) === 0) await this.page.locator(at.bell).click();
+      try {
+        await message.hover({ timeout });
+        await message.locator(at.button).filter({ hasText: button }).first().click({ timeout });
+        return;
+      } catch (error) {
+        // It may have hidden just when it was reached for.
+        if (tries === 1) throw error;
+      }
+    }
   }
 
   /** Opens the difference of a file that the sandbox changed, from the source control view. */
