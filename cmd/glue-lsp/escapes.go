@@ -33,7 +33,7 @@ const (
 	maxControlString = 4096
 )
 
-// filter gives a piece without what reaches further; it is valid until the next call.
+// filter gives a piece without what reaches further.
 func (e *escapes) filter(p []byte) []byte {
 	out := make([]byte, 0, len(p)+2)
 	for _, c := range p {

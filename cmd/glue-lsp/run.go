@@ -68,11 +68,8 @@ func runCommand(ctx context.Context, argv []string, apply string, keep, unconfin
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	// A reader of the output that is gone must not end this before what the command changed
-	// was kept. Not by Ignore, which the command would inherit.
-	brokenPipe := make(chan os.Signal, 1)
-	signal.Notify(brokenPipe, syscall.SIGPIPE)
-	defer signal.Stop(brokenPipe)
+	// What the command changed is kept before this ends, whoever reads its output.
+	defer outliveReaders()()
 	r := &interrupts{cancelOpening: stop}
 	go r.listen(signals)
 
@@ -135,11 +132,12 @@ func isProject(folder string) error {
 	if _, ok := repositoryOf(folder); ok {
 		return nil
 	}
-	home, err := os.UserHomeDir()
-	for _, wide := range []string{"/", home} {
-		a, errA := os.Stat(folder)
-		b, errB := os.Stat(wide)
-		if errA == nil && errB == nil && os.SameFile(a, b) && (wide == "/" || err == nil) {
+	wide := []string{"/"}
+	if home, err := os.UserHomeDir(); err == nil {
+		wide = append(wide, home)
+	}
+	for _, dir := range wide {
+		if sameFile(folder, dir) {
 			return &session.Error{
 				Kind: "unsupported", Op: "run a command", Message: folder + " is no project: all of it would go into the sandbox",
 				Hint: "change to a project's folder, or make this one a repository: git init",
@@ -147,6 +145,12 @@ func isProject(folder string) error {
 		}
 	}
 	return nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
 // once remembers what was said.

@@ -42,11 +42,8 @@ says exit, its process ends or the input closes. Log lines go to standard error.
 			// Whatever prints by mistake must not end up between two messages.
 			out := os.Stdout
 			os.Stdout = os.Stderr
-			// An editor that is gone must not end the server before its sessions were ended. Not
-			// by Ignore, which every command would inherit.
-			brokenPipe := make(chan os.Signal, 1)
-			signal.Notify(brokenPipe, syscall.SIGPIPE)
-			defer signal.Stop(brokenPipe)
+			// An editor that is gone must not end the server before its sessions were ended.
+			defer outliveReaders()()
 			// Told to end by a signal, it still takes the last checkpoints.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer stop()
@@ -119,4 +116,12 @@ func wireTrace(name string) (trace func(string, []byte), closeFile func(), err e
 		fmt.Fprintf(f, "%s %s %s\n", time.Now().Format(time.RFC3339Nano), dir, body)
 	}
 	return trace, func() { f.Close() }, nil
+}
+
+// outliveReaders keeps a reader of the output that is gone from ending this process: writes
+// fail instead. Not by signal.Ignore, which every command would inherit.
+func outliveReaders() (stop func()) {
+	brokenPipe := make(chan os.Signal, 1)
+	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	return func() { signal.Stop(brokenPipe) }
 }
